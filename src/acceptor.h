@@ -1,0 +1,64 @@
+#pragma once
+
+/*
+ * The way in: the listeners, admission, and the hand-over to the pool. One place decides, so the
+ * limits are exact. For the main thread.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "admission.h"
+#include "list.h"
+#include "listener.h"
+#include "log.h"
+
+struct config;
+struct pool;
+
+/* What clients can have logged, each limited by itself. */
+enum acceptor_event { EVENT_REFUSED, EVENT_FULL, EVENT_SHORTAGE, N_ACCEPTOR_EVENTS };
+
+struct acceptor {
+        uv_loop_t *loop;
+        struct pool *pool;
+        struct list listeners; /* struct listener */
+        struct list retiring;  /* the same: no longer wanted, serving their queue */
+        struct list labels;    /* names that connections keep; freed with the acceptor */
+        struct admission admission;
+        bool is_rejecting;  /* when_full = "reject" */
+        bool is_full;       /* paused until the pool has room */
+        bool is_short;      /* paused until the timer, for lack of descriptors or memory */
+        uv_timer_t retry;   /* after a shortage */
+        uv_timer_t summary; /* says what was suppressed */
+        struct log_limit limits[N_ACCEPTOR_EVENTS];
+        uint64_t n_accepted;
+        uint64_t n_refused[N_ADMISSION_VERDICTS];
+};
+
+/* Room for a message on what could not be bound. */
+#define ACCEPTOR_PROBLEM_MAX 256
+
+/* `pool` must have started before acceptor_apply(). An error of uv_timer_init(). */
+int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool);
+
+/*
+ * Puts a configuration into force, which must outlive it: opens listeners that are new, retires
+ * those that are gone, leaves the others open. All or nothing: on failure (listener_open()'s)
+ * everything is as before, and `problem` names the address. `max_connections` is at least 1.
+ */
+int acceptor_apply(struct acceptor *acceptor, const struct config *config, uint64_t max_connections,
+                   char problem[static ACCEPTOR_PROBLEM_MAX]);
+
+/* To be called when connections have ended. */
+void acceptor_on_release(struct acceptor *acceptor);
+
+/* Stops accepting: serves what is in the queues now, and closes the listeners. */
+void acceptor_finish(struct acceptor *acceptor);
+
+/* Closes everything in the loop; acceptor_free() once those callbacks have run. */
+void acceptor_close(struct acceptor *acceptor);
+
+/* The workers must have ended: connections refer to the labels. */
+void acceptor_free(struct acceptor *acceptor);

@@ -1,0 +1,49 @@
+#include "admission.h"
+
+/* The length of the longest prefix in the list that contains the address; -1: none does. */
+static int longest_match(const struct prefix_list *list, const struct address *address)
+{
+        int longest = -1;
+
+        for (size_t i = 0; i < list->n_prefixes; i++) {
+                const struct prefix *prefix = &list->prefixes[i];
+
+                if (prefix->length > longest && prefix_contains(prefix, address))
+                        longest = prefix->length;
+        }
+        return longest;
+}
+
+static bool is_allowed(const struct admission *admission, const struct address *peer)
+{
+        int allowed, denied;
+
+        if (peer->family == AF_UNIX)
+                return true;
+        denied = longest_match(admission->deny, peer);
+        if (admission->allow->n_prefixes == 0)
+                return denied < 0;
+        allowed = longest_match(admission->allow, peer);
+        return allowed > denied;
+}
+
+enum admission_verdict admission_decide(const struct admission *admission,
+                                        const struct address *peer, uint64_t n_open)
+{
+        if (!is_allowed(admission, peer))
+                return REFUSED_DENY;
+        if (n_open >= admission->max_connections)
+                return REFUSED_FULL;
+        return ADMITTED;
+}
+
+const char *admission_verdict_name(enum admission_verdict verdict)
+{
+        static const char *const names[N_ADMISSION_VERDICTS] = {
+                [ADMITTED] = "admitted",
+                [REFUSED_DENY] = "deny",
+                [REFUSED_FULL] = "full",
+        };
+
+        return names[verdict];
+}

@@ -1,0 +1,422 @@
+#include "config_source.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEXT_MAX  ((size_t)1 << 20)
+#define DEPTH_MAX 10
+#define WORD_MAX  64
+
+enum state { IN_TEXT, IN_STRING, IN_COMMENT };
+
+/* One file being read. */
+struct reader {
+        struct config_source *source;
+        struct config_problems *problems;
+        const char *file; /* as messages name it */
+        unsigned line;
+        unsigned depth;
+        enum state state;
+        unsigned opened_line;  /* where the string or comment began */
+        char name[WORD_MAX];   /* the last word, which an = makes an option's */
+        char option[WORD_MAX]; /* the option whose value is being read */
+};
+
+static int read_file(struct config_source *source, const char *path, unsigned depth,
+                     struct config_problems *problems, const struct reader *includer);
+
+void config_problem(struct config_problems *problems, const char *file, unsigned line,
+                    const char *format, ...)
+{
+        CLEANUP_FREE char *what = NULL, *message = NULL;
+        va_list arguments;
+        int r;
+
+        problems->n_problems++;
+        va_start(arguments, format);
+        r = vasprintf(&what, format, arguments);
+        va_end(arguments);
+        if (r < 0)
+                what = NULL;
+        else if (line > 0)
+                r = asprintf(&message, "%s:%u: %s", file, line, what);
+        else
+                r = asprintf(&message, "%s: %s", file, what);
+        if (r < 0)
+                message = NULL;
+        problems->report(problems->user, message ? message : "out of memory");
+}
+
+static int append_text(struct config_source *source, const char *text, size_t length)
+{
+        if (source->length + length + 1 > source->capacity) {
+                size_t capacity = MAX(source->capacity * 2, source->length + length + 1);
+                char *grown = realloc(source->text, capacity);
+
+                if (!grown)
+                        return -ENOMEM;
+                source->text = grown;
+                source->capacity = capacity;
+        }
+        memcpy(source->text + source->length, text, length);
+        source->length += length;
+        source->text[source->length] = '\0';
+        return 0;
+}
+
+/* Appends a line of the file; `text` is without its newline. */
+static int append_line(const struct reader *reader, const char *text, size_t length)
+{
+        struct config_source *source = reader->source;
+        int r;
+
+        if (source->n_lines == source->lines_capacity) {
+                size_t capacity = MAX(source->lines_capacity * 2, (size_t)64);
+                struct config_source_line *grown =
+                        realloc(source->lines, capacity * sizeof(*grown));
+
+                if (!grown)
+                        return -ENOMEM;
+                source->lines = grown;
+                source->lines_capacity = capacity;
+        }
+        source->lines[source->n_lines++] = (struct config_source_line){
+                .file = reader->file,
+                .number = reader->line,
+                .offset = source->length,
+        };
+        r = append_text(source, text, length);
+        return r < 0 ? r : append_text(source, "\n", 1);
+}
+
+/* libconfig reads hexadecimal digits into 32 bits, or with an L into 64, and drops the rest. */
+static void check_hexadecimal(const struct reader *reader, const char *digits, size_t n_digits,
+                              bool is_long)
+{
+        while (n_digits > 0 && *digits == '0') {
+                digits++;
+                n_digits--;
+        }
+        if (n_digits <= (is_long ? 15U : 8U))
+                return;
+        config_problem(reader->problems, reader->file, reader->line,
+                       "%s: the hexadecimal number is too large; write it in decimal",
+                       reader->option);
+}
+
+/* Takes a word or number; returns where it ends. */
+static const char *scan_word(struct reader *reader, const char *word, const char *end)
+{
+        const char *p = word;
+
+        while (p < end && (isalnum((unsigned char)*p) || strchr("_-*", *p)))
+                p++;
+        if (p - word > 2 && word[0] == '0' && (word[1] == 'x' || word[1] == 'X')) {
+                size_t n = strspn(word + 2, "0123456789abcdefABCDEF");
+
+                check_hexadecimal(reader, word + 2, n, word[2 + n] == 'L');
+        }
+        snprintf(reader->name, sizeof(reader->name), "%.*s", (int)(p - word), word);
+        return p;
+}
+
+/* One step in IN_TEXT; returns where to go on. */
+static const char *scan_text(struct reader *reader, const char *p, const char *end)
+{
+        if (*p == '#' || (*p == '/' && p[1] == '/'))
+                return end;
+        if (*p == '"' || (*p == '/' && p[1] == '*')) {
+                reader->state = *p == '"' ? IN_STRING : IN_COMMENT;
+                reader->opened_line = reader->line;
+                return p + (*p == '"' ? 1 : 2);
+        }
+        if (isalnum((unsigned char)*p))
+                return scan_word(reader, p, end);
+        if (*p == '=' || *p == ':')
+                memcpy(reader->option, reader->name, sizeof(reader->option));
+        return p + 1;
+}
+
+/* Follows strings and comments through a line as libconfig's scanner will. */
+static void scan_line(struct reader *reader, const char *p, const char *end)
+{
+        while (p < end) {
+                switch (reader->state) {
+                case IN_TEXT:
+                        p = scan_text(reader, p, end);
+                        break;
+                case IN_STRING:
+                        if (*p == '"')
+                                reader->state = IN_TEXT;
+                        p += *p == '\\' && p + 1 < end ? 2 : 1;
+                        break;
+                case IN_COMMENT:
+                        if (*p == '*' && p[1] == '/') {
+                                reader->state = IN_TEXT;
+                                p++;
+                        }
+                        p++;
+                        break;
+                }
+        }
+}
+
+/* `directory of file`/`path`, or just `path` if that is absolute or the file has no directory. */
+static char *resolve(const char *file, const char *path)
+{
+        const char *slash = strrchr(file, '/');
+        char *resolved;
+
+        if (*path == '/' || !slash)
+                return strdup(path);
+        if (asprintf(&resolved, "%.*s/%s", (int)(slash - file), file, path) < 0)
+                return NULL;
+        return resolved;
+}
+
+/* Where the path of an @include begins, behind its quote; NULL if the line is something else. */
+static const char *include_begin(const char *line)
+{
+        const char *p = line + strspn(line, " \t");
+
+        if (strncmp(p, "@include", 8) != 0 || (p[8] != ' ' && p[8] != '\t'))
+                return NULL;
+        p += 8 + strspn(p + 8, " \t");
+        return *p == '"' ? p + 1 : NULL;
+}
+
+/* Takes the path up to its closing quote, behind which *ret_rest is; -EINVAL: there is none. */
+static int include_path(const char *p, const char *end, char **ret_path, const char **ret_rest)
+{
+        char *path = malloc((size_t)(end - p) + 1);
+        size_t length = 0;
+
+        if (!path)
+                return -ENOMEM;
+        while (p < end && *p != '"') {
+                if (*p == '\\' && p + 1 < end)
+                        p++;
+                path[length++] = *p++;
+        }
+        if (p == end) {
+                free(path);
+                return -EINVAL;
+        }
+        path[length] = '\0';
+        *ret_path = path;
+        *ret_rest = p + 1;
+        return 0;
+}
+
+/* Puts what an @include names in its place; *line is then what stands behind it. */
+static int read_include(struct reader *reader, const char *path_begin, const char **line,
+                        const char *end)
+{
+        CLEANUP_FREE char *path = NULL, *resolved = NULL;
+        int r = include_path(path_begin, end, &path, line);
+
+        if (r == -EINVAL)
+                config_problem(reader->problems, reader->file, reader->line,
+                               "@include: the path does not end on its line; add \"");
+        if (r < 0)
+                return r;
+        resolved = resolve(reader->file, path);
+        if (!resolved)
+                return -ENOMEM;
+        return read_file(reader->source, resolved, reader->depth + 1, reader->problems, reader);
+}
+
+static int read_line(struct reader *reader, const char *line, const char *end)
+{
+        const char *path = reader->state == IN_TEXT ? include_begin(line) : NULL;
+        int r;
+
+        if (path) {
+                r = read_include(reader, path, &line, end);
+                if (r < 0)
+                        return r;
+        }
+        r = append_line(reader, line, (size_t)(end - line));
+        if (r == 0)
+                scan_line(reader, line, end);
+        return r;
+}
+
+/* Takes a whole file's text; it ends with a NUL and has none before. */
+static int read_text(struct reader *reader, const char *text)
+{
+        while (*text != '\0') {
+                const char *end = strchrnul(text, '\n');
+                int r;
+
+                reader->line++;
+                r = read_line(reader, text, end);
+                if (r < 0)
+                        return r;
+                text = *end ? end + 1 : end;
+        }
+        if (reader->state == IN_TEXT)
+                return 0;
+        config_problem(reader->problems, reader->file, reader->opened_line,
+                       reader->state == IN_STRING
+                               ? "a string begins here and does not end; add \""
+                               : "a comment begins here and does not end; add */");
+        return -EINVAL;
+}
+
+/* The name in memory that lives as long as the source. */
+static const char *keep_name(struct config_source *source, const char *name)
+{
+        char **files = realloc(source->files, (source->n_files + 1) * sizeof(*files));
+
+        if (!files)
+                return NULL;
+        source->files = files;
+        files[source->n_files] = strdup(name);
+        return files[source->n_files] ? files[source->n_files++] : NULL;
+}
+
+/* Reads all of an open file. -EISDIR and the like; -EFBIG; -EILSEQ: it is not text. */
+static int slurp(int descriptor, size_t room, char **ret_text)
+{
+        CLEANUP_FREE char *text = malloc(room + 2);
+        struct stat status;
+        size_t length = 0;
+        ssize_t n;
+
+        if (!text)
+                return -ENOMEM;
+        if (fstat(descriptor, &status) < 0)
+                return -errno;
+        if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode))
+                return S_ISDIR(status.st_mode) ? -EISDIR : -ENODEV;
+        do {
+                n = read(descriptor, text + length, room + 1 - length);
+                if (n < 0)
+                        return -errno;
+                length += (size_t)n;
+                if (memchr(text + length - n, '\0', (size_t)n))
+                        return -EILSEQ;
+        } while (n > 0 && length <= room);
+        if (length > room)
+                return -EFBIG;
+        text[length] = '\0';
+        *ret_text = text;
+        text = NULL;
+        return 0;
+}
+
+static const char *file_problem(int error)
+{
+        switch (error) {
+        case -EISDIR:
+                return "is a directory; give a file";
+        case -ENODEV:
+                return "is neither a file nor a device; give a file";
+        case -EILSEQ:
+                return "contains a NUL byte; give a text file";
+        case -EFBIG:
+                return "is too large; a configuration has at most 1 MiB with all it includes";
+        case -ELOOP:
+                return "is included more than 10 deep; does it include itself?";
+        default:
+                return strerror(-error);
+        }
+}
+
+static int open_and_slurp(const char *path, size_t room, unsigned depth, char **ret_text)
+{
+        int descriptor, r;
+
+        if (depth > DEPTH_MAX)
+                return -ELOOP;
+        descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (descriptor < 0)
+                return -errno;
+        r = slurp(descriptor, room, ret_text);
+        close(descriptor);
+        return r;
+}
+
+/* Reads a file into the source; `includer` is where its @include stands, or NULL. */
+static int read_file(struct config_source *source, const char *path, unsigned depth,
+                     struct config_problems *problems, const struct reader *includer)
+{
+        CLEANUP_FREE char *text = NULL;
+        struct reader reader = {.source = source, .problems = problems, .depth = depth};
+        int r = open_and_slurp(path, TEXT_MAX - MIN(source->length, TEXT_MAX), depth, &text);
+
+        if (r == -ENOMEM || (r == -ENOENT && !includer))
+                return r;
+        if (r < 0) {
+                if (includer)
+                        config_problem(problems, includer->file, includer->line,
+                                       "@include: \"%s\": %s", path, file_problem(r));
+                else
+                        config_problem(problems, path, 0, "%s", file_problem(r));
+                return -EINVAL;
+        }
+        reader.file = keep_name(source, path);
+        if (!reader.file)
+                return -ENOMEM;
+        return read_text(&reader, strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text);
+}
+
+int config_source_read(struct config_source *source, const char *path,
+                       struct config_problems *problems)
+{
+        int r = read_file(source, path, 0, problems, NULL);
+
+        return r < 0 ? r : append_text(source, "", 0);
+}
+
+int config_source_take(struct config_source *source, const char *text, const char *file,
+                       unsigned line, struct config_problems *problems)
+{
+        struct reader reader = {.source = source, .problems = problems, .line = line - 1};
+        int r;
+
+        reader.file = keep_name(source, file);
+        if (!reader.file)
+                return -ENOMEM;
+        r = read_text(&reader, text);
+        return r < 0 ? r : append_text(source, "", 0);
+}
+
+const struct config_source_line *config_source_line(const struct config_source *source,
+                                                    unsigned line)
+{
+        static const struct config_source_line nowhere = {.file = "configuration"};
+
+        if (source->n_lines == 0)
+                return &nowhere;
+        return &source->lines[MIN(MAX(line, 1U), source->n_lines) - 1];
+}
+
+unsigned config_source_find_back(const struct config_source *source, unsigned line,
+                                 const char *needle)
+{
+        for (size_t i = MIN(line, source->n_lines); i > 0; i--) {
+                const char *text = source->text + source->lines[i - 1].offset;
+
+                if (memmem(text, (size_t)(strchrnul(text, '\n') - text), needle, strlen(needle)))
+                        return (unsigned)i;
+        }
+        return line;
+}
+
+void config_source_free(struct config_source *source)
+{
+        for (size_t i = 0; i < source->n_files; i++)
+                free(source->files[i]);
+        free(source->files);
+        free(source->lines);
+        free(source->text);
+        *source = CONFIG_SOURCE_NULL;
+}

@@ -1,0 +1,438 @@
+/*
+ * The happy path:
+ *  1. connection_open() watches the socket for input.
+ *  2. on_event() reads once into the context's buffer and writes it back at once.
+ *  3. The socket took everything: back to 2. Nothing was allocated or copied.
+ *  4. It did not: the rest is copied, and the socket is watched for room instead of input.
+ *  5. on_event() writes the rest; when all is written, back to 2.
+ *  6. End of input: close. on_poll_closed() frees the connection and tells the worker.
+ *
+ * What can go wrong:
+ *  - the descriptor cannot be watched: connection_open() fails, the caller still has it;
+ *  - the peer resets, or a read or write fails: closed with a reset, reason reset or error;
+ *  - no memory for the copy of 4, or the watch cannot be changed: the same, reason error;
+ *  - a timeout: on_timer() ends the connection as the echo's table says;
+ *  - connection_reset_all(): a reset, reason drain.
+ *
+ * There is one read for each turn of the loop, so that a busy stream cannot keep the others
+ * waiting for longer than one buffer takes.
+ */
+
+#include "connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/*
+ * What every message touches lies together: the end of uv_poll_t (its watcher) and the fields up
+ * to `last_activity_ms` are two cache lines.
+ */
+struct connection {
+        uv_poll_t poll;
+        struct connection_context *context;
+        struct echo echo;
+        uint64_t last_activity_ms; /* loop time of the last byte, either way */
+        char *pending;             /* a copy of the bytes the socket did not take, or NULL */
+        size_t pending_offset;     /* how much of it has been written since */
+        struct timer_entry timer;
+        uint64_t opened_ms;
+        const char *listener;
+        struct address peer;
+};
+
+static_assert(offsetof(struct connection, last_activity_ms) + sizeof(uint64_t) <= 192,
+              "the hot fields fit the first three cache lines");
+static_assert(sizeof(struct connection) <= 320, "an idle connection costs less than 400 bytes");
+
+static void on_event(uv_poll_t *poll, int status, int events);
+static void on_timer(uv_timer_t *timer);
+static void on_poll_closed(uv_handle_t *handle);
+static void set_timer(struct connection *connection);
+static void follow(struct connection *connection, enum echo_action action);
+
+int connection_context_init(struct connection_context *context, uv_loop_t *loop, size_t buffer_size,
+                            struct stats *stats)
+{
+        int r;
+
+        *context = (struct connection_context){
+                .loop = loop,
+                .buffer_size = buffer_size,
+                .stats = stats,
+        };
+        context->buffer = malloc(buffer_size);
+        if (!context->buffer)
+                return -ENOMEM;
+        r = uv_timer_init(loop, &context->timer);
+        if (r < 0) {
+                free(context->buffer);
+                return r;
+        }
+        timer_wheel_init(&context->wheel, uv_now(loop));
+        slab_init(&context->slab, sizeof(struct connection));
+        return 0;
+}
+
+void connection_context_close(struct connection_context *context)
+{
+        uv_close((uv_handle_t *)&context->timer, NULL);
+}
+
+void connection_context_free(struct connection_context *context)
+{
+        slab_destroy(&context->slab);
+        free(context->buffer);
+}
+
+int connection_open(struct connection_context *context, int descriptor, const struct address *peer,
+                    const char *listener)
+{
+        struct connection *connection = slab_allocate(&context->slab);
+        int r;
+
+        if (!connection)
+                return -ENOMEM;
+        r = uv_poll_init(context->loop, &connection->poll, descriptor);
+        if (r < 0) {
+                slab_free(&context->slab, connection);
+                return r;
+        }
+        connection->context = context;
+        echo_init(&connection->echo);
+        connection->last_activity_ms = uv_now(context->loop);
+        connection->opened_ms = connection->last_activity_ms;
+        connection->pending = NULL;
+        connection->pending_offset = 0;
+        timer_entry_init(&connection->timer);
+        connection->listener = listener;
+        connection->peer = *peer;
+        stats_add(&context->stats->opened, 1);
+        set_timer(connection);
+        follow(connection, ECHO_READ);
+        return 0;
+}
+
+/* Calls `visit` for each connection that is not closing already. */
+static void for_each(struct connection_context *context, uv_walk_cb visit)
+{
+        uv_walk(context->loop, visit, context);
+}
+
+/* Whether a handle that uv_walk() came by is an open connection. Workers poll nothing else. */
+static bool is_open(const uv_handle_t *handle)
+{
+        return handle->type == UV_POLL && !uv_is_closing(handle);
+}
+
+static void visit_limits(uv_handle_t *handle, void *user)
+{
+        (void)user;
+        if (is_open(handle))
+                set_timer(CONTAINER_OF(handle, struct connection, poll));
+}
+
+void connection_set_limits(struct connection_context *context,
+                           const struct connection_limits *limits)
+{
+        context->limits = *limits;
+        for_each(context, visit_limits);
+}
+
+static void end(struct connection *connection, enum echo_reason reason)
+{
+        follow(connection, echo_end(&connection->echo, reason));
+}
+
+static void visit_reset(uv_handle_t *handle, void *user)
+{
+        (void)user;
+        if (is_open(handle))
+                end(CONTAINER_OF(handle, struct connection, poll), ECHO_DRAIN);
+}
+
+void connection_reset_all(struct connection_context *context)
+{
+        for_each(context, visit_reset);
+}
+
+static void reset_on_close(int descriptor)
+{
+        /* Fails on a Unix socket, where there is no such thing. */
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+                   sizeof(struct linger));
+}
+
+void connection_refuse(int descriptor)
+{
+        reset_on_close(descriptor);
+        close(descriptor);
+}
+
+static enum echo_reason reason_of_error(int error)
+{
+        return error == ECONNRESET || error == EPIPE ? ECHO_RESET : ECHO_ERROR;
+}
+
+/* True if it only means: not now. */
+static bool is_again(int error)
+{
+        return error == EAGAIN || error == EINTR;
+}
+
+/* Copies what the socket did not take; the connection is in PAUSED. False: out of memory. */
+static bool keep_pending(struct connection *connection, const char *bytes)
+{
+        struct stats *stats = connection->context->stats;
+
+        connection->pending = malloc(connection->echo.pending);
+        if (!connection->pending)
+                return false;
+        memcpy(connection->pending, bytes, connection->echo.pending);
+        connection->pending_offset = 0;
+        stats_add(&stats->pending_bytes, connection->echo.pending);
+        return true;
+}
+
+static void drop_pending(struct connection *connection)
+{
+        struct stats *stats = connection->context->stats;
+
+        if (!connection->pending)
+                return;
+        stats_add(&stats->pending_bytes, -(uint64_t)connection->echo.pending);
+        free(connection->pending);
+        connection->pending = NULL;
+}
+
+static void on_readable(struct connection *connection, int descriptor)
+{
+        struct connection_context *context = connection->context;
+        ssize_t n_read, n_written;
+        enum echo_action action;
+
+        n_read = read(descriptor, context->buffer, context->buffer_size);
+        if (n_read <= 0) {
+                if (n_read == 0)
+                        end(connection, ECHO_EOF);
+                else if (!is_again(errno))
+                        end(connection, reason_of_error(errno));
+                return;
+        }
+        n_written = write(descriptor, context->buffer, (size_t)n_read);
+        if (n_written < 0) {
+                if (!is_again(errno)) {
+                        end(connection, reason_of_error(errno));
+                        return;
+                }
+                n_written = 0;
+        }
+        connection->last_activity_ms = uv_now(context->loop);
+        stats_add(&context->stats->received_bytes, (uint64_t)n_read);
+        stats_add(&context->stats->sent_bytes, (uint64_t)n_written);
+        action = echo_received(&connection->echo, (size_t)n_read, (size_t)n_written);
+        if (action == ECHO_READ)
+                return;
+        if (keep_pending(connection, context->buffer + n_written))
+                follow(connection, action);
+        else
+                end(connection, ECHO_ERROR);
+}
+
+static void on_writable(struct connection *connection, int descriptor)
+{
+        struct connection_context *context = connection->context;
+        enum echo_action action;
+        ssize_t n;
+
+        n = write(descriptor, connection->pending + connection->pending_offset,
+                  connection->echo.pending);
+        if (n < 0) {
+                if (!is_again(errno))
+                        end(connection, reason_of_error(errno));
+                return;
+        }
+        connection->last_activity_ms = uv_now(context->loop);
+        connection->pending_offset += (size_t)n;
+        stats_add(&context->stats->sent_bytes, (uint64_t)n);
+        stats_add(&context->stats->pending_bytes, -(uint64_t)n);
+        action = echo_flushed(&connection->echo, (size_t)n);
+        if (action == ECHO_WRITE)
+                return;
+        drop_pending(connection);
+        follow(connection, action);
+}
+
+static enum echo_reason reason_of_socket_error(int descriptor)
+{
+        int error = 0;
+
+        if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)}) < 0)
+                return ECHO_ERROR;
+        return reason_of_error(error);
+}
+
+static int descriptor_of(const struct connection *connection)
+{
+        uv_os_fd_t descriptor = -1;
+
+        uv_fileno((const uv_handle_t *)&connection->poll, &descriptor);
+        return descriptor;
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+        struct connection *connection = CONTAINER_OF(poll, struct connection, poll);
+        int descriptor = descriptor_of(connection);
+
+        (void)events;
+        if (status < 0)
+                end(connection, reason_of_socket_error(descriptor));
+        else if (connection->echo.state == ECHO_OPEN)
+                on_readable(connection, descriptor);
+        else
+                on_writable(connection, descriptor);
+}
+
+/* When this connection has to be looked at again, and why it then ends if nothing has happened. */
+static uint64_t next_deadline(const struct connection *connection, enum echo_reason *ret_reason)
+{
+        const struct connection_limits *limits = &connection->context->limits;
+        uint64_t active_ms = connection->last_activity_ms;
+        bool is_pending = connection->pending != NULL;
+        const struct {
+                uint64_t since_ms, limit_ms;
+                enum echo_reason reason;
+        } candidates[] = {
+                {active_ms, is_pending ? limits->write_timeout_ms : 0, ECHO_WRITE_TIMEOUT},
+                {active_ms, limits->idle_timeout_ms, ECHO_IDLE_TIMEOUT},
+                {connection->opened_ms,
+                 connection->echo.state == ECHO_FLUSHING ? 0 : limits->max_lifetime_ms,
+                 ECHO_MAX_LIFETIME},
+        };
+        uint64_t deadline_ms = WHEEL_NO_TIMEOUT;
+
+        for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
+                uint64_t candidate_ms = candidates[i].since_ms + candidates[i].limit_ms;
+
+                if (candidates[i].limit_ms == 0 || candidate_ms >= deadline_ms)
+                        continue;
+                deadline_ms = candidate_ms;
+                *ret_reason = candidates[i].reason;
+        }
+        return deadline_ms;
+}
+
+static void wind_timer(struct connection_context *context)
+{
+        uint64_t next_ms = timer_wheel_next(&context->wheel), now_ms = uv_now(context->loop);
+
+        if (uv_is_closing((uv_handle_t *)&context->timer))
+                return;
+        if (next_ms == WHEEL_NO_TIMEOUT)
+                uv_timer_stop(&context->timer);
+        else if (!uv_is_active((uv_handle_t *)&context->timer) ||
+                 next_ms < now_ms + uv_timer_get_due_in(&context->timer))
+                uv_timer_start(&context->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0,
+                               0);
+}
+
+/* A timer that already fires early enough stays as it is: the deadline is looked up again then. */
+static void set_timer(struct connection *connection)
+{
+        struct connection_context *context = connection->context;
+        enum echo_reason reason;
+        uint64_t deadline_ms = next_deadline(connection, &reason);
+
+        if (deadline_ms >= connection->timer.deadline_ms)
+                return;
+        timer_wheel_schedule(&context->wheel, &connection->timer, deadline_ms);
+        wind_timer(context);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+        struct connection_context *context = CONTAINER_OF(timer, struct connection_context, timer);
+        uint64_t now_ms = uv_now(context->loop);
+        struct timer_entry *entry;
+
+        while ((entry = timer_wheel_pop(&context->wheel, now_ms))) {
+                struct connection *connection = CONTAINER_OF(entry, struct connection, timer);
+                enum echo_reason reason;
+
+                if (next_deadline(connection, &reason) <= now_ms)
+                        end(connection, reason);
+                if (connection->echo.state != ECHO_CLOSING)
+                        set_timer(connection);
+        }
+        wind_timer(context);
+}
+
+/* The close record. The kernel's view of the path is asked for while the socket is still open. */
+static void log_closed(const struct connection *connection, int descriptor)
+{
+        const struct echo *echo = &connection->echo;
+        uint64_t duration_ms = uv_now(connection->context->loop) - connection->opened_ms;
+        char peer[ADDRESS_TEXT_MAX], path[64] = "";
+        struct tcp_info info;
+        socklen_t length = sizeof(info);
+
+        if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) == 0)
+                snprintf(path, sizeof(path), " rtt_ms=%u.%02u retransmits=%u", info.tcpi_rtt / 1000,
+                         info.tcpi_rtt % 1000 / 10, info.tcpi_total_retrans);
+        log_info("closed peer=%s listener=%s in=%llu out=%llu duration=%llu.%03llu reason=%s%s",
+                 address_format(&connection->peer, peer), connection->listener,
+                 (unsigned long long)echo->received, (unsigned long long)echo_sent(echo),
+                 (unsigned long long)(duration_ms / 1000), (unsigned long long)(duration_ms % 1000),
+                 echo_reason_name(echo->reason), path);
+}
+
+static void close_connection(struct connection *connection, bool is_reset)
+{
+        struct connection_context *context = connection->context;
+        int descriptor = descriptor_of(connection);
+
+        if (context->limits.log_connections)
+                log_closed(connection, descriptor);
+        stats_add(&context->stats->closed[connection->echo.reason], 1);
+        drop_pending(connection);
+        timer_wheel_cancel(&connection->timer);
+        uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+        if (is_reset)
+                reset_on_close(descriptor);
+        close(descriptor); /* allowed as soon as uv_close() was called on its uv_poll_t */
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+        struct connection *connection = CONTAINER_OF(handle, struct connection, poll);
+        struct connection_context *context = connection->context;
+
+        slab_free(&context->slab, connection);
+        context->on_closed(context->user);
+}
+
+/* Does what the echo says comes next. */
+static void follow(struct connection *connection, enum echo_action action)
+{
+        switch (action) {
+        case ECHO_READ:
+        case ECHO_WRITE:
+                /* The socket is watched already, so this can fail only by a mistake of ours. */
+                if (uv_poll_start(&connection->poll,
+                                  action == ECHO_READ ? UV_READABLE : UV_WRITABLE, on_event) < 0)
+                        end(connection, ECHO_ERROR);
+                else if (action == ECHO_WRITE)
+                        set_timer(connection);
+                break;
+        case ECHO_CLOSE:
+        case ECHO_ABORT:
+                close_connection(connection, action == ECHO_ABORT);
+                break;
+        }
+}

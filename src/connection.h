@@ -1,0 +1,69 @@
+#pragma once
+
+/*
+ * One accepted stream: between libuv's events and the echo. Belongs to the worker whose context it
+ * was opened in; nobody else touches it. It frees itself once it is closed.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "address.h"
+#include "slab.h"
+#include "stats.h"
+#include "timer_wheel.h"
+
+/* What a reload may change while connections are open. Milliseconds; 0: no limit. */
+struct connection_limits {
+        uint64_t idle_timeout_ms;
+        uint64_t write_timeout_ms;
+        uint64_t max_lifetime_ms;
+        bool log_connections;
+};
+
+/* What all connections of a worker share. Owned by the worker. */
+struct connection_context {
+        uv_loop_t *loop;
+        uv_timer_t timer; /* turns the wheel */
+        struct timer_wheel wheel;
+        struct slab slab;
+        char *buffer; /* every read goes into it, and is written out of it at once */
+        size_t buffer_size;
+        struct connection_limits limits;
+        struct stats *stats;
+        void (*on_closed)(void *user); /* after a connection has been freed */
+        void *user;
+};
+
+/*
+ * Sets up what connections need in this loop, with a read buffer of so many bytes. `stats` must
+ * outlive the context. -ENOMEM, or an error of uv_timer_init().
+ */
+int connection_context_init(struct connection_context *context, uv_loop_t *loop, size_t buffer_size,
+                            struct stats *stats);
+
+/* Closes the timer; call connection_context_free() once the loop has closed. */
+void connection_context_close(struct connection_context *context);
+
+/* Every connection must have been closed. */
+void connection_context_free(struct connection_context *context);
+
+/*
+ * Takes over an accepted, non-blocking stream socket and echoes on it. `listener` names where it
+ * came in and must outlive the connection. On success the descriptor is the connection's; on
+ * failure (-ENOMEM, or what uv_poll_init() says) still the caller's.
+ */
+int connection_open(struct connection_context *context, int descriptor, const struct address *peer,
+                    const char *listener);
+
+/* Puts new limits in force for every connection, open ones included. Visits each. */
+void connection_set_limits(struct connection_context *context,
+                           const struct connection_limits *limits);
+
+/* Resets every open connection, for the reason ECHO_DRAIN. */
+void connection_reset_all(struct connection_context *context);
+
+/* Closes a socket so that the peer sees a reset (RST; on a Unix socket: what unread data does). */
+void connection_refuse(int descriptor);

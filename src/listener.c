@@ -1,0 +1,355 @@
+/*
+ * The happy path:
+ *  1. listener_open() binds and listens; listener_resume() watches the socket.
+ *  2. on_connectable() accepts up to ACCEPT_BUDGET clients and hands each to on_accept.
+ *  3. The owner may pause it at any time; who comes then waits in the kernel's queue.
+ *  4. listener_close() closes the socket; on_poll_closed() frees the listener.
+ *
+ * What can go wrong:
+ *  - it cannot be bound or watched: listener_open() fails and leaves nothing behind;
+ *  - a client has gone before it was accepted, or its network failed: the next one is accepted;
+ *  - descriptors or memory run out: on_shortage, and the owner pauses it for a while.
+ *
+ * A listener that is no longer wanted is retired: it accepts as many clients as were in its queue
+ * then, and says on_retired.
+ */
+
+#include "listener.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "util.h"
+
+/* Between two looks at signals, timers and other listeners. */
+#define ACCEPT_BUDGET 64
+
+static void on_connectable(uv_poll_t *poll, int status, int events);
+static void on_poll_closed(uv_handle_t *handle);
+
+static int set_option(int descriptor, int level, int option, int value)
+{
+        return setsockopt(descriptor, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* Linux lets accepted sockets inherit all of these, so that they cost a connection nothing. */
+static int set_inherited_options(int descriptor, const struct listener_options *options)
+{
+        const struct {
+                int level, name, value;
+        } wanted[] = {
+                {IPPROTO_TCP, TCP_NODELAY, options->tcp_nodelay},
+                {SOL_SOCKET, SO_OOBINLINE, 1}, /* urgent bytes are bytes too */
+                {SOL_SOCKET, SO_KEEPALIVE, options->keepalive_idle_s > 0},
+                {IPPROTO_TCP, TCP_KEEPIDLE, MAX(options->keepalive_idle_s, 1)},
+                {IPPROTO_TCP, TCP_KEEPINTVL, options->keepalive_interval_s},
+                {IPPROTO_TCP, TCP_KEEPCNT, options->keepalive_count},
+        };
+
+        if (options->address.family == AF_UNIX)
+                return 0;
+        for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+                int r = set_option(descriptor, wanted[i].level, wanted[i].name, wanted[i].value);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static struct sockaddr_un unix_address(const char *path)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+        memcpy(address.sun_path, path, strlen(path));
+        return address;
+}
+
+/* Removes a socket's file that nobody listens on, as a daemon that was killed leaves it. */
+static void remove_stale_socket(const char *path)
+{
+        const struct sockaddr_un address = unix_address(path);
+        struct stat status;
+        int probe;
+
+        if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode))
+                return;
+        probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (probe < 0)
+                return;
+        if (connect(probe, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
+            errno == ECONNREFUSED)
+                unlink(path);
+        close(probe);
+}
+
+/* Nobody can connect before the mode is set: the socket does not listen yet. */
+static int bind_unix(int descriptor, const struct listener_options *options)
+{
+        const struct sockaddr_un address = unix_address(options->path);
+        mode_t umask_before;
+        int r;
+
+        remove_stale_socket(options->path);
+        umask_before = umask(0177);
+        r = bind(descriptor, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+        umask(umask_before);
+        if (r == 0 && chmod(options->path, options->mode) < 0) {
+                r = -errno;
+                unlink(options->path);
+        }
+        return r;
+}
+
+static int bind_ip(int descriptor, const struct listener_options *options)
+{
+        struct sockaddr_storage address;
+        socklen_t length = address_to_sockaddr(&options->address, &address);
+        int r = set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+
+        /* IPv4 has a socket of its own. */
+        if (r == 0 && options->address.family == AF_INET6)
+                r = set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        if (r == 0 && bind(descriptor, (const struct sockaddr *)&address, length) < 0)
+                r = -errno;
+        return r;
+}
+
+static int open_socket(const struct listener_options *options, bool is_shared, int *ret_descriptor)
+{
+        int descriptor =
+                socket(options->address.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        int r;
+
+        if (descriptor < 0)
+                return -errno;
+        r = set_inherited_options(descriptor, options);
+        if (r == 0 && is_shared)
+                r = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+        if (r == 0)
+                r = options->address.family == AF_UNIX ? bind_unix(descriptor, options)
+                                                       : bind_ip(descriptor, options);
+        if (r < 0) {
+                close(descriptor);
+                return r;
+        }
+        *ret_descriptor = descriptor;
+        return 0;
+}
+
+/* Fills in the name, and for a Unix socket which file is ours. */
+static void identify(struct listener *listener)
+{
+        struct sockaddr_storage sockaddr;
+        socklen_t length = sizeof(sockaddr);
+        char text[ADDRESS_TEXT_MAX];
+        struct address bound;
+        struct stat status;
+
+        if (listener->options.address.family == AF_UNIX) {
+                snprintf(listener->name, sizeof(listener->name), "%s", listener->options.path);
+                if (stat(listener->options.path, &status) == 0)
+                        listener->inode = status.st_ino;
+                return;
+        }
+        bound = listener->options.address;
+        if (getsockname(listener->descriptor, (struct sockaddr *)&sockaddr, &length) == 0)
+                address_from_sockaddr(&bound, (struct sockaddr *)&sockaddr);
+        snprintf(listener->name, sizeof(listener->name), "%s", address_format(&bound, text));
+}
+
+/* Removes a Unix socket's file, unless somebody has put another in its place. */
+static void remove_file(const struct listener *listener)
+{
+        struct stat status;
+
+        if (listener->options.address.family == AF_UNIX &&
+            lstat(listener->options.path, &status) == 0 && status.st_ino == listener->inode)
+                unlink(listener->options.path);
+}
+
+int listener_open(struct listener **ret_listener, uv_loop_t *loop,
+                  const struct listener_options *options, bool is_shared,
+                  const struct listener_events *events, void *user)
+{
+        struct listener *listener = calloc(1, sizeof(*listener));
+        int r;
+
+        if (!listener)
+                return -ENOMEM;
+        list_init(&listener->link);
+        listener->options = *options;
+        listener->events = events;
+        listener->user = user;
+        r = open_socket(options, is_shared, &listener->descriptor);
+        if (r < 0) {
+                free(listener);
+                return r;
+        }
+        identify(listener);
+        if (listen(listener->descriptor, options->backlog) < 0)
+                r = -errno;
+        else
+                r = uv_poll_init(loop, &listener->poll, listener->descriptor);
+        if (r < 0) {
+                remove_file(listener);
+                close(listener->descriptor);
+                free(listener);
+                return r;
+        }
+        *ret_listener = listener;
+        return 0;
+}
+
+bool listener_is_same(const struct listener_options *a, const struct listener_options *b)
+{
+        return memcmp(&a->address, &b->address, sizeof(a->address)) == 0 &&
+               strcmp(a->path, b->path) == 0;
+}
+
+int listener_reconfigure(struct listener *listener, const struct listener_options *options)
+{
+        int r = set_inherited_options(listener->descriptor, options);
+
+        if (r == 0 && options->backlog != listener->options.backlog &&
+            listen(listener->descriptor, options->backlog) < 0)
+                r = -errno;
+        if (r == 0 && options->address.family == AF_UNIX &&
+            options->mode != listener->options.mode && chmod(options->path, options->mode) < 0)
+                r = -errno;
+        if (r == 0)
+                listener->options = *options;
+        return r;
+}
+
+void listener_share_address(struct listener *listener, bool is_shared)
+{
+        if (listener->options.address.family != AF_UNIX)
+                set_option(listener->descriptor, SOL_SOCKET, SO_REUSEPORT, is_shared);
+}
+
+void listener_resume(struct listener *listener)
+{
+        if (!uv_is_active((uv_handle_t *)&listener->poll))
+                uv_poll_start(&listener->poll, UV_READABLE, on_connectable);
+}
+
+void listener_pause(struct listener *listener)
+{
+        uv_poll_stop(&listener->poll);
+}
+
+/* Errors that concern one client or pass by themselves; accept(2) names them. */
+static bool is_transient(int error)
+{
+        switch (error) {
+        case ECONNABORTED:
+        case EINTR:
+        case EPERM:
+        case EPROTO:
+        case ENOPROTOOPT:
+        case ENETDOWN:
+        case ENETUNREACH:
+        case EHOSTDOWN:
+        case EHOSTUNREACH:
+        case ENONET:
+        case EOPNOTSUPP:
+                return true;
+        default:
+                return false;
+        }
+}
+
+/* False: nobody is waiting, or nobody can be accepted now. */
+static bool accept_one(struct listener *listener)
+{
+        struct sockaddr_storage sockaddr = {0};
+        socklen_t length = sizeof(sockaddr);
+        struct address peer;
+        int descriptor;
+
+        descriptor = accept4(listener->descriptor, (struct sockaddr *)&sockaddr, &length,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (descriptor < 0) {
+                if (is_transient(errno))
+                        return true;
+                if (errno == EAGAIN)
+                        listener->n_left = 0;
+                else
+                        listener->events->on_shortage(listener->user, listener, -errno);
+                return false;
+        }
+        /* The kernel gives a Unix peer without a name no more than its family. */
+        if (address_from_sockaddr(&peer, (struct sockaddr *)&sockaddr) < 0)
+                peer = (struct address){.family = listener->options.address.family};
+        listener->n_left -= listener->is_retiring && listener->n_left > 0;
+        listener->events->on_accept(listener->user, listener, descriptor, &peer);
+        return true;
+}
+
+static void on_connectable(uv_poll_t *poll, int status, int events)
+{
+        struct listener *listener = CONTAINER_OF(poll, struct listener, poll);
+
+        (void)status; /* an error on the socket shows in accept4(2) too */
+        (void)events;
+        for (unsigned i = 0; i < ACCEPT_BUDGET; i++) {
+                if (!accept_one(listener) || !uv_is_active((uv_handle_t *)poll))
+                        break;
+                if (listener->is_retiring && listener->n_left == 0)
+                        break;
+        }
+        if (listener->is_retiring && listener->n_left == 0)
+                listener->events->on_retired(listener->user, listener);
+}
+
+/*
+ * How many clients wait to be accepted. A Unix socket tells only whether there are any; then it is
+ * asked until there are none.
+ */
+static unsigned queue_length(const struct listener *listener)
+{
+        struct pollfd readable = {.fd = listener->descriptor, .events = POLLIN};
+        struct tcp_info info = {0};
+
+        if (listener->options.address.family == AF_UNIX)
+                return poll(&readable, 1, 0) > 0 ? (unsigned)listener->options.backlog + 1 : 0;
+        if (getsockopt(listener->descriptor, IPPROTO_TCP, TCP_INFO, &info,
+                       &(socklen_t){sizeof(info)}) < 0)
+                return 0;
+        return info.tcpi_unacked; /* of a listening socket: its queue */
+}
+
+void listener_finish(struct listener *listener)
+{
+        for (unsigned n = queue_length(listener); n > 0; n--)
+                if (!accept_one(listener))
+                        break;
+        listener_close(listener);
+}
+
+bool listener_retire(struct listener *listener)
+{
+        listener->is_retiring = true;
+        listener->n_left = queue_length(listener);
+        return listener->n_left == 0;
+}
+
+void listener_close(struct listener *listener)
+{
+        uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
+        remove_file(listener);
+        close(listener->descriptor);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+        free(CONTAINER_OF(handle, struct listener, poll));
+}

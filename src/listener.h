@@ -1,0 +1,91 @@
+#pragma once
+
+/*
+ * A bound, listening socket. It accepts while it is not paused, and hands each socket on. Belongs
+ * to the main loop. accept4(2) is called here and not by libuv, whose listeners cannot be paused
+ * and, short of descriptors, close all clients that are waiting.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+#include "address.h"
+#include "list.h"
+
+#define LISTENER_PATH_MAX 108 /* of sun_path, unix(7), with its NUL */
+#define LISTENER_NAME_MAX (LISTENER_PATH_MAX + 1)
+
+/* What to listen on, and what its connections inherit. */
+struct listener_options {
+        struct address address; /* AF_UNIX: `path` is the address */
+        char path[LISTENER_PATH_MAX];
+        int backlog;
+        mode_t mode; /* of a Unix socket */
+        bool tcp_nodelay;
+        int keepalive_idle_s; /* 0: off */
+        int keepalive_interval_s;
+        int keepalive_count;
+};
+
+struct listener;
+
+struct listener_events {
+        /* A client came in: the non-blocking descriptor is the callee's from now on. */
+        void (*on_accept)(void *user, struct listener *listener, int descriptor,
+                          const struct address *peer);
+        /* accept4(2) failed for lack of something (EMFILE, ENOMEM); a pause is in order. */
+        void (*on_shortage)(void *user, struct listener *listener, int error);
+        /* A retiring listener has served its queue and may be closed. */
+        void (*on_retired)(void *user, struct listener *listener);
+};
+
+struct listener {
+        struct list link; /* the owner's */
+        uv_poll_t poll;
+        int descriptor;
+        struct listener_options options;
+        char name[LISTENER_NAME_MAX]; /* as the log shows it, with the real port */
+        const char *label;            /* the owner's: a name that outlives the listener */
+        bool is_retiring;
+        unsigned n_left; /* of a retiring one: clients still to accept */
+        ino_t inode;     /* of a Unix socket's file */
+        const struct listener_events *events;
+        void *user;
+};
+
+/*
+ * Binds and listens; does not accept yet. `events` and `user` must outlive it. Negative errno of
+ * socket(2), bind(2), listen(2): -EACCES, -EADDRINUSE, -EADDRNOTAVAIL, -EAFNOSUPPORT; -ENOMEM.
+ * A Unix socket's file that nobody listens on is replaced. `is_shared`: an overlapping address is
+ * still bound by a listener that shares it, see listener_share_address().
+ */
+int listener_open(struct listener **ret_listener, uv_loop_t *loop,
+                  const struct listener_options *options, bool is_shared,
+                  const struct listener_events *events, void *user);
+
+/* Whether both listen on the same address, as it was asked for. */
+bool listener_is_same(const struct listener_options *a, const struct listener_options *b);
+
+/* Puts into force what can change while listening: all but the address. Negative errno. */
+int listener_reconfigure(struct listener *listener, const struct listener_options *options);
+
+/* Lets another socket bind an overlapping address (SO_REUSEPORT), while listeners change over. */
+void listener_share_address(struct listener *listener, bool is_shared);
+
+void listener_resume(struct listener *listener);
+
+void listener_pause(struct listener *listener);
+
+/* Accepts what is in the queue now, whether paused or not, and then closes it. */
+void listener_finish(struct listener *listener);
+
+/*
+ * Has it accept only the clients that are in its queue now; on_retired comes after the last. True:
+ * there are none, it may be closed at once.
+ */
+bool listener_retire(struct listener *listener);
+
+/* Closes the socket and removes a Unix socket's file; frees the listener in a later callback. */
+void listener_close(struct listener *listener);

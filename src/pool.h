@@ -1,0 +1,53 @@
+#pragma once
+
+/*
+ * The workers, as one: gives each connection to the least loaded, and tells when places come free.
+ * For the main thread.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "connection.h"
+#include "stats.h"
+
+struct worker;
+
+struct pool {
+        struct worker **workers;
+        size_t n_workers;
+        uv_async_t release; /* a worker wakes the main loop with it */
+        _Atomic bool is_waiting;
+        void (*on_release)(void *user);
+        void *user;
+};
+
+/*
+ * Starts `n_workers` threads (1-1024). After pool_await_release(), `on_release` is called in
+ * `loop`'s thread. On failure (-ENOMEM, or an error of libuv's) nothing is left running; the loop
+ * must run once more for a handle to close.
+ */
+int pool_start(struct pool *pool, uv_loop_t *loop, size_t n_workers, size_t read_buffer,
+               const struct connection_limits *limits, void (*on_release)(void *user), void *user);
+
+/* Resets what is open, and ends and frees all workers. Closes the pool's handle in the loop. */
+void pool_stop(struct pool *pool);
+
+/* Gives an accepted socket to the worker with the fewest connections; see worker_post(). */
+int pool_post(struct pool *pool, int descriptor, const struct address *peer, const char *listener);
+
+void pool_set_limits(struct pool *pool, const struct connection_limits *limits);
+
+void pool_reset_all(struct pool *pool);
+
+/* Connections that are open or on their way to a worker. */
+uint64_t pool_load(const struct pool *pool);
+
+/* Asks for a call of on_release as soon as a connection ends. It has to be asked for each time. */
+void pool_await_release(struct pool *pool);
+
+/* Adds up the workers' counters. */
+void pool_stats(const struct pool *pool, struct stats_total *ret_total);

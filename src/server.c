@@ -1,0 +1,416 @@
+/*
+ * The happy path:
+ *  1. start(): the limits, the loop, the workers, the listeners; then READY.
+ *  2. RUNNING: the loop accepts. HUP reloads; USR1 logs the statistics.
+ *  3. TERM or INT: the listeners close, DRAINING. Connections go on until they end by themselves.
+ *  4. The last has ended: stop(). The workers end, every handle closes, the loop runs out.
+ *
+ * What can go wrong:
+ *  - anything in 1: what was made is undone, server_run() returns the error;
+ *  - a reload: everything stays as it is, and the log says why;
+ *  - connections left at drain_timeout, or at a second TERM or INT: they are reset, then 4.
+ *
+ *    STARTING ──▶ RUNNING ──▶ DRAINING ──▶ STOPPED
+ *        └─────────────────────────────────▲
+ */
+
+#include "server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+#include "acceptor.h"
+#include "descriptors.h"
+#include "log.h"
+#include "pool.h"
+#include "service_manager.h"
+
+#define STATUS_INTERVAL_MS 5000
+
+enum server_state { STARTING, RUNNING, DRAINING, STOPPED };
+
+struct server {
+        enum server_state state;
+        uv_loop_t loop;
+        struct config config;
+        const struct config_origin *origin;
+        int verbosity;
+        int64_t connections_possible; /* what the limit on open files allows */
+        struct pool pool;
+        struct acceptor acceptor;
+        struct signal_watch {
+                uv_signal_t handle;
+                int number;
+                void (*on_signal)(uv_signal_t *handle, int number);
+        } signals[4];
+        uv_timer_t drain_timer;
+        uv_timer_t status_timer;
+        uint64_t reported_load; /* in the last STATUS */
+};
+
+static void on_release(void *user);
+static void on_terminate(uv_signal_t *handle, int number);
+static void on_reload(uv_signal_t *handle, int number);
+static void on_statistics(uv_signal_t *handle, int number);
+static void on_drain_timeout(uv_timer_t *timer);
+static void on_status(uv_timer_t *timer);
+
+void server_log_problem(void *user, const char *line)
+{
+        (void)user;
+        log_error("%s", line);
+}
+
+void server_set_log_level(const struct config *config, int verbosity)
+{
+        log_set_level((enum log_level)MIN(config->log_level + verbosity, LOG_LEVEL_DEBUG));
+}
+
+static struct connection_limits limits_of(const struct config *config)
+{
+        return (struct connection_limits){
+                .idle_timeout_ms = (uint64_t)config->idle_timeout_ms,
+                .write_timeout_ms = (uint64_t)config->write_timeout_ms,
+                .max_lifetime_ms = (uint64_t)config->max_lifetime_ms,
+                .log_connections = config->log_connections,
+        };
+}
+
+/* The configured limit, as far as there are descriptors for it. */
+static uint64_t max_connections_of(const struct server *server, const struct config *config)
+{
+        if (config->max_connections == 0)
+                return (uint64_t)server->connections_possible;
+        if (config->max_connections > server->connections_possible)
+                log_warning("max_connections is lowered from %lld to %lld: "
+                            "the limit on open files allows no more",
+                            (long long)config->max_connections,
+                            (long long)server->connections_possible);
+        return (uint64_t)MIN(config->max_connections, server->connections_possible);
+}
+
+/* The kernel silently cuts a backlog to its own limit. */
+static void warn_of_backlog(const struct config *config)
+{
+        FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+        long long somaxconn;
+        int n;
+
+        if (!file)
+                return;
+        n = fscanf(file, "%lld", &somaxconn);
+        fclose(file);
+        for (size_t i = 0; n == 1 && i < config->n_listeners; i++)
+                if (config->listeners[i].backlog > somaxconn)
+                        log_warning("listeners[%zu].backlog: the kernel lowers %lld to %lld; "
+                                    "raise the sysctl net.core.somaxconn",
+                                    i, (long long)config->listeners[i].backlog, somaxconn);
+}
+
+static int watch_signals(struct server *server)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(server->signals); i++) {
+                struct signal_watch *watch = &server->signals[i];
+                int r = uv_signal_init(&server->loop, &watch->handle);
+
+                if (r == 0)
+                        r = uv_signal_start(&watch->handle, watch->on_signal, watch->number);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int start_timers(struct server *server)
+{
+        int r = uv_timer_init(&server->loop, &server->drain_timer);
+
+        if (r == 0)
+                r = uv_timer_init(&server->loop, &server->status_timer);
+        if (r == 0 && service_manager_is_there())
+                r = uv_timer_start(&server->status_timer, on_status, 0, STATUS_INTERVAL_MS);
+        return r;
+}
+
+static unsigned n_workers_of(const struct config *config)
+{
+        return config->workers > 0 ? (unsigned)config->workers : uv_available_parallelism();
+}
+
+static int apply(struct server *server, const struct config *config)
+{
+        char problem[ACCEPTOR_PROBLEM_MAX];
+        int r = acceptor_apply(&server->acceptor, config, max_connections_of(server, config),
+                               problem);
+
+        if (r < 0)
+                log_error("%s", problem);
+        else
+                warn_of_backlog(config);
+        return r;
+}
+
+/* What was made before a failure is undone by stop() and close_loop(), in server_run(). */
+static int start_in_loop(struct server *server)
+{
+        const struct config *config = &server->config;
+        const struct connection_limits limits = limits_of(config);
+        int r = watch_signals(server);
+
+        if (r == 0)
+                r = start_timers(server);
+        if (r < 0)
+                return r;
+        r = pool_start(&server->pool, &server->loop, n_workers_of(config),
+                       (size_t)config->read_buffer, &limits, on_release, server);
+        if (r < 0)
+                return r;
+        r = acceptor_init(&server->acceptor, &server->loop, &server->pool);
+        if (r < 0) {
+                pool_stop(&server->pool);
+                return r;
+        }
+        r = apply(server, config);
+        if (r < 0) {
+                acceptor_close(&server->acceptor);
+                pool_stop(&server->pool);
+        }
+        return r;
+}
+
+static void close_handle(uv_handle_t *handle, void *user)
+{
+        (void)user;
+        if (!uv_is_closing(handle))
+                uv_close(handle, NULL);
+}
+
+/* Closes what is still open in the main loop, runs the callbacks, and ends the loop. */
+static void close_loop(struct server *server)
+{
+        int r;
+
+        uv_walk(&server->loop, close_handle, NULL);
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+        r = uv_loop_close(&server->loop);
+        assert(r == 0);
+        (void)r;
+}
+
+static int start(struct server *server)
+{
+        int64_t possible = descriptors_for_connections(n_workers_of(&server->config));
+        int r;
+
+        if (possible < 0) {
+                log_error("the limit on open files is too low: %s", strerror((int)-possible));
+                return (int)possible;
+        }
+        server->connections_possible = possible;
+        signal(SIGPIPE, SIG_IGN);
+        r = uv_loop_init(&server->loop);
+        if (r < 0)
+                return r;
+        r = start_in_loop(server);
+        if (r < 0)
+                close_loop(server);
+        return r;
+}
+
+static void log_limits(const struct server *server)
+{
+        const struct config *config = &server->config;
+
+        log_info("workers=%zu max_connections=%llu when_full=%s idle_timeout=%.3f "
+                 "write_timeout=%.3f max_lifetime=%.3f drain_timeout=%.3f read_buffer=%lld",
+                 server->pool.n_workers,
+                 (unsigned long long)server->acceptor.admission.max_connections,
+                 config->when_full == WHEN_FULL_WAIT ? "wait" : "reject",
+                 (double)config->idle_timeout_ms / 1e3, (double)config->write_timeout_ms / 1e3,
+                 (double)config->max_lifetime_ms / 1e3, (double)config->drain_timeout_ms / 1e3,
+                 (long long)config->read_buffer);
+}
+
+int server_run(struct config *config, const struct config_origin *origin, int verbosity)
+{
+        struct server server = {
+                .config = *config,
+                .origin = origin,
+                .verbosity = verbosity,
+                .signals = {{.number = SIGTERM, .on_signal = on_terminate},
+                            {.number = SIGINT, .on_signal = on_terminate},
+                            {.number = SIGHUP, .on_signal = on_reload},
+                            {.number = SIGUSR1, .on_signal = on_statistics}},
+        };
+        int r;
+
+        *config = CONFIG_NULL;
+        log_use_time_stamps();
+        log_notice("echod " ECHOD_VERSION " starting, libuv %s", uv_version_string());
+        r = start(&server);
+        if (r == 0) {
+                log_limits(&server);
+                server.state = RUNNING;
+                service_manager_ready();
+                uv_run(&server.loop, UV_RUN_DEFAULT);
+                close_loop(&server);
+                acceptor_free(&server.acceptor);
+                log_notice("stopped");
+        } else {
+                log_error("cannot start: %s", uv_strerror(r));
+        }
+        config_free(&server.config);
+        return r;
+}
+
+static void warn_restart(void *user, const char *option)
+{
+        (void)user;
+        log_warning("%s: a change needs a restart; the rest of the configuration is in force",
+                    option);
+}
+
+/* The new configuration in place of the old, all or nothing. */
+static void replace_config(struct server *server, struct config *next)
+{
+        struct connection_limits limits;
+
+        config_keep_restart_only(next, &server->config, warn_restart, NULL);
+        limits = limits_of(next);
+        if (apply(server, next) < 0) {
+                log_error("the configuration stays as it was");
+                config_free(next);
+                return;
+        }
+        pool_set_limits(&server->pool, &limits);
+        config_free(&server->config);
+        server->config = *next;
+        /* The lists that admission refers to are on the heap, and have moved with the struct. */
+        server->acceptor.admission.allow = &server->config.allow;
+        server->acceptor.admission.deny = &server->config.deny;
+        server_set_log_level(&server->config, server->verbosity);
+        log_notice("configuration reloaded");
+        log_limits(server);
+}
+
+static void on_reload(uv_signal_t *handle, int number)
+{
+        struct server *server = CONTAINER_OF(handle->loop, struct server, loop);
+        struct config_problems problems = {.report = server_log_problem};
+        struct config next;
+        int r;
+
+        (void)number;
+        if (server->state != RUNNING) {
+                log_notice("no reload while stopping");
+                return;
+        }
+        service_manager_reloading();
+        r = config_load(&next, server->origin, &problems);
+        if (r == CONFIG_FILE_ABSENT)
+                log_notice("%s does not exist: built-in defaults", server->origin->path);
+        if (r >= 0)
+                replace_config(server, &next);
+        else
+                log_error("the configuration stays as it was: %s", uv_strerror(r));
+        service_manager_ready();
+}
+
+static void on_statistics(uv_signal_t *handle, int number)
+{
+        struct server *server = CONTAINER_OF(handle->loop, struct server, loop);
+        const uint64_t *refused = server->acceptor.n_refused;
+        struct stats_total total;
+        char closed[256] = "";
+
+        (void)number;
+        pool_stats(&server->pool, &total);
+        for (unsigned reason = 0; reason < N_ECHO_REASONS; reason++) {
+                size_t length = strlen(closed);
+
+                snprintf(closed + length, sizeof(closed) - length, " closed_%s=%llu",
+                         echo_reason_name(reason), (unsigned long long)total.closed[reason]);
+        }
+        log_notice("statistics connections=%llu accepted=%llu refused_deny=%llu refused_full=%llu"
+                   "%s received_bytes=%llu sent_bytes=%llu pending_bytes=%llu",
+                   (unsigned long long)pool_load(&server->pool),
+                   (unsigned long long)server->acceptor.n_accepted,
+                   (unsigned long long)refused[REFUSED_DENY],
+                   (unsigned long long)refused[REFUSED_FULL], closed,
+                   (unsigned long long)total.received_bytes, (unsigned long long)total.sent_bytes,
+                   (unsigned long long)total.pending_bytes);
+}
+
+/* Closes everything; the loop then runs out. */
+static void stop(struct server *server)
+{
+        server->state = STOPPED;
+        acceptor_close(&server->acceptor);
+        pool_stop(&server->pool);
+        uv_walk(&server->loop, close_handle, NULL);
+}
+
+/* Stops as soon as no connection is left. */
+static void check_drained(struct server *server)
+{
+        if (server->state != DRAINING)
+                return;
+        pool_await_release(&server->pool);
+        if (pool_load(&server->pool) == 0)
+                stop(server);
+}
+
+static void on_release(void *user)
+{
+        struct server *server = user;
+
+        acceptor_on_release(&server->acceptor);
+        check_drained(server);
+}
+
+static void on_terminate(uv_signal_t *handle, int number)
+{
+        struct server *server = CONTAINER_OF(handle->loop, struct server, loop);
+
+        if (server->state == DRAINING) {
+                log_notice("%s again: resetting %llu connections", strsignal(number),
+                           (unsigned long long)pool_load(&server->pool));
+                pool_reset_all(&server->pool);
+                return;
+        }
+        if (server->state != RUNNING)
+                return;
+        server->state = DRAINING;
+        service_manager_stopping();
+        acceptor_finish(&server->acceptor);
+        log_notice("%s: no longer accepting, waiting %.3f s for %llu connections",
+                   strsignal(number), (double)server->config.drain_timeout_ms / 1e3,
+                   (unsigned long long)pool_load(&server->pool));
+        uv_timer_start(&server->drain_timer, on_drain_timeout,
+                       (uint64_t)server->config.drain_timeout_ms, 0);
+        check_drained(server);
+}
+
+static void on_drain_timeout(uv_timer_t *timer)
+{
+        struct server *server = CONTAINER_OF(timer->loop, struct server, loop);
+
+        log_notice("drain_timeout: resetting %llu connections",
+                   (unsigned long long)pool_load(&server->pool));
+        pool_reset_all(&server->pool);
+}
+
+static void on_status(uv_timer_t *timer)
+{
+        struct server *server = CONTAINER_OF(timer->loop, struct server, loop);
+        uint64_t load = pool_load(&server->pool);
+
+        if (load == server->reported_load && load != 0)
+                return;
+        server->reported_load = load;
+        service_manager_status("Serving %llu connections", (unsigned long long)load);
+}

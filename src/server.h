@@ -1,0 +1,20 @@
+#pragma once
+
+/*
+ * The daemon's life: start, ready, reload, drain, stop.
+ */
+
+#include "config.h"
+
+/*
+ * Serves until it is asked to stop, and logs what goes wrong. Takes over the configuration; reads
+ * it anew from `origin` at each reload. `verbosity` is added to the configuration's log level.
+ * 0: stopped as asked. Negative errno: it could not start; -EACCES or -EPERM: not permitted.
+ */
+int server_run(struct config *config, const struct config_origin *origin, int verbosity);
+
+/* Logs a configuration's problem; a callback for config_load(). */
+void server_log_problem(void *user, const char *line);
+
+/* Puts the log level into force. */
+void server_set_log_level(const struct config *config, int verbosity);

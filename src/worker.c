@@ -1,0 +1,269 @@
+/*
+ * The happy path:
+ *  1. worker_start() makes the loop and the thread; the thread runs the loop.
+ *  2. worker_post() puts a socket into the mailbox and wakes the loop with uv_async_send().
+ *  3. on_mail() empties the whole mailbox, since wake-ups coalesce, and opens the connections.
+ *  4. When one has ended, on_closed() counts it and tells the main thread through on_released.
+ *  5. worker_join() posts the wish to stop. on_mail() resets what is open and closes the worker's
+ *     own handles; the loop runs until the last close callback, and the thread ends.
+ *
+ * What can go wrong:
+ *  - something cannot be had in 1: everything made so far is undone, worker_start() fails;
+ *  - the mailbox cannot grow: worker_post() fails, the main thread resets the client;
+ *  - a connection cannot be opened: the client is reset, the failure logged at a limited rate.
+ */
+
+#include "worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+struct parcel {
+        int descriptor;
+        struct address peer;
+        const char *listener;
+};
+
+/* What the main thread wants of the worker. */
+struct mail {
+        struct parcel *parcels;
+        size_t n_parcels, capacity;
+        struct connection_limits limits;
+        bool has_limits;
+        bool must_reset;
+        bool must_stop;
+};
+
+struct worker {
+        struct stats stats; /* first: it is aligned to a cache line */
+        uv_loop_t loop;
+        uv_async_t wake_up;
+        uv_thread_t thread;
+        struct worker_options options;
+        struct connection_context context;
+        uv_mutex_t mutex; /* guards the mail */
+        struct mail mail;
+        struct log_limit failures;
+        uint64_t n_posted; /* main thread */
+        stats_counter n_released;
+};
+
+static void on_mail(uv_async_t *wake_up);
+static void on_closed(void *user);
+
+static void run(void *user)
+{
+        struct worker *worker = user;
+        char name[16];
+
+        snprintf(name, sizeof(name), "echod-%u", worker->options.index);
+        pthread_setname_np(pthread_self(), name);
+        uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+/* Closes what open_loop() opened. The loop must have nothing left to do but to close. */
+static void close_loop(struct worker *worker)
+{
+        int r = uv_loop_close(&worker->loop);
+
+        assert(r == 0);
+        (void)r;
+}
+
+/* The loop and everything in it; on failure nothing is left open. */
+static int open_loop(struct worker *worker)
+{
+        int r = uv_loop_init(&worker->loop);
+
+        if (r < 0)
+                return r;
+        r = uv_async_init(&worker->loop, &worker->wake_up, on_mail);
+        if (r < 0) {
+                close_loop(worker);
+                return r;
+        }
+        r = connection_context_init(&worker->context, &worker->loop, worker->options.read_buffer,
+                                    &worker->stats);
+        if (r < 0) {
+                uv_close((uv_handle_t *)&worker->wake_up, NULL);
+                uv_run(&worker->loop, UV_RUN_DEFAULT);
+                close_loop(worker);
+                return r;
+        }
+        worker->context.limits = worker->options.limits;
+        worker->context.on_closed = on_closed;
+        worker->context.user = worker;
+        return 0;
+}
+
+/* Closes the worker's own handles. In its thread, or while there is none. */
+static void close_handles(struct worker *worker)
+{
+        uv_close((uv_handle_t *)&worker->wake_up, NULL);
+        connection_context_close(&worker->context);
+}
+
+/* Once the loop has run out. */
+static void release(struct worker *worker)
+{
+        close_loop(worker);
+        connection_context_free(&worker->context);
+        uv_mutex_destroy(&worker->mutex);
+        free(worker->mail.parcels);
+        free(worker);
+}
+
+int worker_start(struct worker **ret_worker, const struct worker_options *options)
+{
+        struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof(*worker));
+        int r;
+
+        if (!worker)
+                return -ENOMEM;
+        memset(worker, 0, sizeof(*worker));
+        worker->options = *options;
+        r = uv_mutex_init(&worker->mutex);
+        if (r < 0) {
+                free(worker);
+                return r;
+        }
+        r = open_loop(worker);
+        if (r < 0) {
+                uv_mutex_destroy(&worker->mutex);
+                free(worker);
+                return r;
+        }
+        r = uv_thread_create(&worker->thread, run, worker);
+        if (r < 0) {
+                close_handles(worker);
+                uv_run(&worker->loop, UV_RUN_DEFAULT);
+                release(worker);
+                return r;
+        }
+        *ret_worker = worker;
+        return 0;
+}
+
+/* With the mutex held. */
+static int grow(struct mail *mail)
+{
+        size_t capacity = mail->capacity ? mail->capacity * 2 : 64;
+        struct parcel *parcels = realloc(mail->parcels, capacity * sizeof(*parcels));
+
+        if (!parcels)
+                return -ENOMEM;
+        mail->parcels = parcels;
+        mail->capacity = capacity;
+        return 0;
+}
+
+int worker_post(struct worker *worker, int descriptor, const struct address *peer,
+                const char *listener)
+{
+        struct mail *mail = &worker->mail;
+        int r = 0;
+
+        uv_mutex_lock(&worker->mutex);
+        if (mail->n_parcels == mail->capacity)
+                r = grow(mail);
+        if (r == 0)
+                mail->parcels[mail->n_parcels++] = (struct parcel){
+                        .descriptor = descriptor,
+                        .peer = *peer,
+                        .listener = listener,
+                };
+        uv_mutex_unlock(&worker->mutex);
+        if (r < 0)
+                return r;
+        worker->n_posted++;
+        uv_async_send(&worker->wake_up);
+        return 0;
+}
+
+void worker_set_limits(struct worker *worker, const struct connection_limits *limits)
+{
+        uv_mutex_lock(&worker->mutex);
+        worker->mail.limits = *limits;
+        worker->mail.has_limits = true;
+        uv_mutex_unlock(&worker->mutex);
+        uv_async_send(&worker->wake_up);
+}
+
+void worker_reset_all(struct worker *worker)
+{
+        uv_mutex_lock(&worker->mutex);
+        worker->mail.must_reset = true;
+        uv_mutex_unlock(&worker->mutex);
+        uv_async_send(&worker->wake_up);
+}
+
+uint64_t worker_load(const struct worker *worker)
+{
+        return worker->n_posted - atomic_load(&worker->n_released);
+}
+
+const struct stats *worker_stats(const struct worker *worker)
+{
+        return &worker->stats;
+}
+
+void worker_join(struct worker *worker)
+{
+        if (!worker)
+                return;
+        uv_mutex_lock(&worker->mutex);
+        worker->mail.must_stop = true;
+        uv_mutex_unlock(&worker->mutex);
+        uv_async_send(&worker->wake_up);
+        uv_thread_join(&worker->thread);
+        release(worker);
+}
+
+static void open_parcel(struct worker *worker, const struct parcel *parcel)
+{
+        int r = connection_open(&worker->context, parcel->descriptor, &parcel->peer,
+                                parcel->listener);
+
+        if (r == 0)
+                return;
+        connection_refuse(parcel->descriptor);
+        log_write_limited(&worker->failures, uv_now(&worker->loop), LOG_LEVEL_WARNING,
+                          "connection dropped: %s", uv_strerror(r));
+        on_closed(worker);
+}
+
+static void on_mail(uv_async_t *wake_up)
+{
+        struct worker *worker = CONTAINER_OF(wake_up, struct worker, wake_up);
+        struct mail taken;
+
+        uv_mutex_lock(&worker->mutex);
+        taken = worker->mail;
+        worker->mail = (struct mail){0};
+        uv_mutex_unlock(&worker->mutex);
+
+        if (taken.has_limits)
+                connection_set_limits(&worker->context, &taken.limits);
+        for (size_t i = 0; i < taken.n_parcels; i++)
+                open_parcel(worker, &taken.parcels[i]);
+        free(taken.parcels);
+        if (taken.must_reset || taken.must_stop)
+                connection_reset_all(&worker->context);
+        if (taken.must_stop)
+                close_handles(worker);
+}
+
+/* Sequentially consistent, as is the main thread's look; see pool.c. */
+static void on_closed(void *user)
+{
+        struct worker *worker = user;
+
+        atomic_fetch_add(&worker->n_released, 1);
+        worker->options.on_released(worker->options.user);
+}

@@ -1,0 +1,53 @@
+#pragma once
+
+/*
+ * A thread with one loop, and the connections that were given to it. All functions but where said
+ * are for the main thread. Between the two there are only the mailbox, the counters, and the call
+ * back of on_released.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "connection.h"
+#include "stats.h"
+
+struct worker;
+
+struct worker_options {
+        unsigned index;     /* for the thread's name */
+        size_t read_buffer; /* bytes */
+        struct connection_limits limits;
+        /* Called in the worker's thread after connections have ended. */
+        void (*on_released)(void *user);
+        void *user;
+};
+
+/*
+ * Starts a thread and its loop. -ENOMEM, or what uv_loop_init(), uv_async_init() or
+ * uv_thread_create() say. The worker is freed by worker_join().
+ */
+int worker_start(struct worker **ret_worker, const struct worker_options *options);
+
+/*
+ * Hands over an accepted socket, non-blocking. -ENOMEM: the descriptor is still the caller's.
+ * `listener` must outlive the worker.
+ */
+int worker_post(struct worker *worker, int descriptor, const struct address *peer,
+                const char *listener);
+
+/* Puts new limits in force, for open connections too. */
+void worker_set_limits(struct worker *worker, const struct connection_limits *limits);
+
+/* Resets all connections, those on their way included. */
+void worker_reset_all(struct worker *worker);
+
+/* Connections given to the worker and not yet ended. Any thread; exact in the main thread. */
+uint64_t worker_load(const struct worker *worker);
+
+const struct stats *worker_stats(const struct worker *worker);
+
+/* Resets what is open, ends the thread, waits for it and frees the worker. NULL is allowed. */
+void worker_join(struct worker *worker);
