@@ -309,22 +309,19 @@ static void print_networks(const struct prefix_list *list, FILE *stream)
         fputs(list->n_prefixes ? " ]" : "]", stream);
 }
 
-/* A real number that reads back as the same one; libconfig wants a point or an exponent in it. */
+/* As few digits as read back as the same number; libconfig wants a point or an exponent. */
 static void print_number(double value, FILE *stream)
 {
-        char text[32];
+        char text[64];
 
-        snprintf(text, sizeof(text), "%.17g", value);
-        if (strtod(text, NULL) == value) {
-                for (int digits = 1; digits < 17; digits++) {
-                        snprintf(text, sizeof(text), "%.*g", digits, value);
-                        if (strtod(text, NULL) == value)
-                                break;
+        for (int decimals = 1; decimals <= 9; decimals++) {
+                snprintf(text, sizeof(text), "%.*f", decimals, value);
+                if (value < 1e15 && strtod(text, NULL) == value) {
+                        fputs(text, stream);
+                        return;
                 }
         }
-        fputs(text, stream);
-        if (!strpbrk(text, ".e"))
-                fputs(".0", stream);
+        fprintf(stream, "%.17e", value);
 }
 
 void value_print(const struct option *option, const void *base, FILE *stream)

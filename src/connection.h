@@ -33,6 +33,8 @@ struct connection_context {
         size_t buffer_size;
         struct connection_limits limits;
         struct stats *stats;
+        uint64_t n_events; /* that connections had; whoever polls sees by it whether there was work
+                            */
         void (*on_closed)(void *user); /* after a connection has been freed */
         void *user;
 };

@@ -94,6 +94,12 @@ void pool_set_limits(struct pool *pool, const struct connection_limits *limits)
                 worker_set_limits(pool->workers[i], limits);
 }
 
+void pool_set_busy_poll(struct pool *pool, uint64_t max_ns)
+{
+        for (size_t i = 0; i < pool->n_workers; i++)
+                worker_set_busy_poll(pool->workers[i], max_ns);
+}
+
 void pool_reset_all(struct pool *pool)
 {
         for (size_t i = 0; i < pool->n_workers; i++)

@@ -41,6 +41,9 @@ int pool_post(struct pool *pool, int descriptor, const struct address *peer, con
 
 void pool_set_limits(struct pool *pool, const struct connection_limits *limits);
 
+/* See worker_set_busy_poll(). */
+void pool_set_busy_poll(struct pool *pool, uint64_t max_ns);
+
 void pool_reset_all(struct pool *pool);
 
 /* Connections that are open or on their way to a worker. */

@@ -141,6 +141,12 @@ static unsigned n_workers_of(const struct config *config)
         return config->workers > 0 ? (unsigned)config->workers : uv_available_parallelism();
 }
 
+/* With one processor, whoever polls keeps the peer from running. */
+static uint64_t busy_poll_ns_of(const struct config *config)
+{
+        return uv_available_parallelism() > 1 ? (uint64_t)config->busy_poll_us * 1000 : 0;
+}
+
 static int apply(struct server *server, const struct config *config)
 {
         char problem[ACCEPTOR_PROBLEM_MAX];
@@ -169,6 +175,7 @@ static int start_in_loop(struct server *server)
                        (size_t)config->read_buffer, &limits, on_release, server);
         if (r < 0)
                 return r;
+        pool_set_busy_poll(&server->pool, busy_poll_ns_of(config));
         r = acceptor_init(&server->acceptor, &server->loop, &server->pool);
         if (r < 0) {
                 pool_stop(&server->pool);
@@ -287,6 +294,7 @@ static void replace_config(struct server *server, struct config *next)
                 return;
         }
         pool_set_limits(&server->pool, &limits);
+        pool_set_busy_poll(&server->pool, busy_poll_ns_of(next));
         config_free(&server->config);
         server->config = *next;
         /* The lists that admission refers to are on the heap, and have moved with the struct. */

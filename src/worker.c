@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "busy_poll.h"
 #include "log.h"
 
 struct parcel {
@@ -36,6 +37,8 @@ struct mail {
         size_t n_parcels, capacity;
         struct connection_limits limits;
         bool has_limits;
+        uint64_t busy_poll_ns;
+        bool has_busy_poll;
         bool must_reset;
         bool must_stop;
 };
@@ -47,6 +50,7 @@ struct worker {
         uv_thread_t thread;
         struct worker_options options;
         struct connection_context context;
+        struct busy_poll busy_poll;
         uv_mutex_t mutex; /* guards the mail */
         struct mail mail;
         struct log_limit failures;
@@ -57,6 +61,37 @@ struct worker {
 static void on_mail(uv_async_t *wake_up);
 static void on_closed(void *user);
 
+/* Polls until the budget is spent without work; work starts it anew. False: the loop has run out.
+ */
+static bool poll_busily(struct worker *worker)
+{
+        struct busy_poll *busy_poll = &worker->busy_poll;
+        uint64_t n_events = worker->context.n_events, started_ns = uv_hrtime(), now_ns = started_ns;
+
+        while (now_ns - started_ns < busy_poll->budget_ns) {
+                if (!uv_run(&worker->loop, UV_RUN_NOWAIT))
+                        return false;
+                now_ns = uv_hrtime();
+                if (worker->context.n_events == n_events)
+                        continue;
+                busy_poll_found(busy_poll);
+                n_events = worker->context.n_events;
+                started_ns = now_ns;
+        }
+        busy_poll_missed(busy_poll);
+        return true;
+}
+
+/* Sleeps until there is work, and does it. False: the loop has run out. */
+static bool sleep_once(struct worker *worker)
+{
+        uint64_t slept_at_ns = uv_hrtime();
+        bool is_alive = uv_run(&worker->loop, UV_RUN_ONCE);
+
+        busy_poll_slept(&worker->busy_poll, uv_hrtime() - slept_at_ns);
+        return is_alive;
+}
+
 static void run(void *user)
 {
         struct worker *worker = user;
@@ -64,7 +99,10 @@ static void run(void *user)
 
         snprintf(name, sizeof(name), "echod-%u", worker->options.index);
         pthread_setname_np(pthread_self(), name);
-        uv_run(&worker->loop, UV_RUN_DEFAULT);
+        do {
+                if (worker->busy_poll.budget_ns > 0 && !poll_busily(worker))
+                        break;
+        } while (sleep_once(worker));
 }
 
 /* Closes what open_loop() opened. The loop must have nothing left to do but to close. */
@@ -195,6 +233,15 @@ void worker_set_limits(struct worker *worker, const struct connection_limits *li
         uv_async_send(&worker->wake_up);
 }
 
+void worker_set_busy_poll(struct worker *worker, uint64_t max_ns)
+{
+        uv_mutex_lock(&worker->mutex);
+        worker->mail.busy_poll_ns = max_ns;
+        worker->mail.has_busy_poll = true;
+        uv_mutex_unlock(&worker->mutex);
+        uv_async_send(&worker->wake_up);
+}
+
 void worker_reset_all(struct worker *worker)
 {
         uv_mutex_lock(&worker->mutex);
@@ -250,6 +297,8 @@ static void on_mail(uv_async_t *wake_up)
 
         if (taken.has_limits)
                 connection_set_limits(&worker->context, &taken.limits);
+        if (taken.has_busy_poll)
+                busy_poll_set(&worker->busy_poll, taken.busy_poll_ns);
         for (size_t i = 0; i < taken.n_parcels; i++)
                 open_parcel(worker, &taken.parcels[i]);
         free(taken.parcels);

@@ -41,6 +41,10 @@ int worker_post(struct worker *worker, int descriptor, const struct address *pee
 /* Puts new limits in force, for open connections too. */
 void worker_set_limits(struct worker *worker, const struct connection_limits *limits);
 
+/* How long the worker polls at most before it sleeps, in nanoseconds; see busy_poll.h. Starts as 0.
+ */
+void worker_set_busy_poll(struct worker *worker, uint64_t max_ns);
+
 /* Resets all connections, those on their way included. */
 void worker_reset_all(struct worker *worker);
 
