@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
+#include "config_data.h"
 #include "connection.h"
 #include "pool.h"
 
@@ -28,11 +28,6 @@
 
 /* "*" is one listener for each family. */
 #define LISTENERS_EACH_MAX 2
-
-struct label {
-        struct list link;
-        char name[LISTENER_NAME_MAX];
-};
 
 static void on_accept(void *user, struct listener *listener, int descriptor,
                       const struct address *peer);
@@ -59,7 +54,7 @@ int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
         *acceptor = (struct acceptor){.loop = loop, .pool = pool};
         list_init(&acceptor->listeners);
         list_init(&acceptor->retiring);
-        list_init(&acceptor->labels);
+        labels_init(&acceptor->labels);
         r = uv_timer_init(loop, &acceptor->retry);
         if (r < 0)
                 return r;
@@ -67,25 +62,6 @@ int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
         if (r < 0)
                 uv_close((uv_handle_t *)&acceptor->retry, NULL);
         return r;
-}
-
-/* One name is kept once, however often its listener comes and goes. NULL: out of memory. */
-static const char *keep_label(struct acceptor *acceptor, const char *name)
-{
-        struct label *label;
-
-        LIST_FOR_EACH_SAFE (node, following, &acceptor->labels) {
-                label = CONTAINER_OF(node, struct label, link);
-                if (strcmp(label->name, name) == 0)
-                        return label->name;
-        }
-        label = malloc(sizeof(*label));
-        if (!label)
-                return NULL;
-        list_init(&label->link);
-        snprintf(label->name, sizeof(label->name), "%s", name);
-        list_append(&acceptor->labels, &label->link);
-        return label->name;
 }
 
 /* The sockets that one listener of the configuration stands for; returns how many. */
@@ -167,7 +143,7 @@ static int open_one(struct acceptor *acceptor, struct change *change,
         if (r < 0)
                 return r;
         list_append(&change->opened, &listener->link);
-        listener->label = keep_label(acceptor, listener->name);
+        listener->label = labels_keep(&acceptor->labels, listener->name);
         return listener->label ? 0 : -ENOMEM;
 }
 
@@ -410,7 +386,5 @@ void acceptor_close(struct acceptor *acceptor)
 
 void acceptor_free(struct acceptor *acceptor)
 {
-        LIST_FOR_EACH_SAFE (node, following, &acceptor->labels)
-                free(CONTAINER_OF(node, struct label, link));
-        list_init(&acceptor->labels);
+        labels_free(&acceptor->labels);
 }

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "admission.h"
+#include "labels.h"
 #include "list.h"
 #include "listener.h"
 #include "log.h"
@@ -25,7 +26,7 @@ struct acceptor {
         struct pool *pool;
         struct list listeners; /* struct listener */
         struct list retiring;  /* the same: no longer wanted, serving their queue */
-        struct list labels;    /* names that connections keep; freed with the acceptor */
+        struct labels labels;  /* listeners' names, which connections keep */
         struct admission admission;
         bool is_rejecting;  /* when_full = "reject" */
         bool is_full;       /* paused until the pool has room */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "address.h"
+#include "config_clash.h"
 #include "config_source.h"
 #include "config_table.h"
 #include "config_value.h"
@@ -105,34 +105,6 @@ static int take_value(struct loader *loader, const struct option *option,
         return 0;
 }
 
-/* The address of a listener as far as one can clash with another. */
-static bool is_wildcard_for(const char *address, uint16_t family)
-{
-        return strcmp(address, "*") == 0 ||
-               strcmp(address, family == AF_INET ? "0.0.0.0" : "::") == 0;
-}
-
-/* Whether the two would bind the same address. Port 0 clashes with nothing. */
-static bool clashes(const struct config_listener *a, const struct config_listener *b)
-{
-        struct address x = {0}, y = {0};
-        bool is_path = a->address[0] == '/' || b->address[0] == '/';
-
-        if (is_path || strcmp(a->address, b->address) == 0)
-                return strcmp(a->address, b->address) == 0 &&
-                       (is_path || (a->port == b->port && a->port != 0));
-        if (a->port != b->port || a->port == 0)
-                return false;
-        if (address_parse(&x, a->address, 0) < 0) /* "*" */
-                return true;
-        if (address_parse(&y, b->address, 0) < 0)
-                return true;
-        if (x.family != y.family)
-                return false;
-        return is_wildcard_for(a->address, x.family) || is_wildcard_for(b->address, x.family) ||
-               memcmp(&x, &y, sizeof(x)) == 0;
-}
-
 static void check_clash(struct loader *loader, const config_setting_t *list, unsigned index,
                         const char *label)
 {
@@ -142,7 +114,7 @@ static void check_clash(struct loader *loader, const config_setting_t *list, uns
         for (unsigned i = 0; i < index; i++) {
                 const config_setting_t *other = config_setting_get_elem(list, i);
 
-                if (!clashes(&listeners[i], &listeners[index]))
+                if (!config_clash(&listeners[i], &listeners[index]))
                         continue;
                 snprintf(problem, sizeof(problem),
                          "takes the same address and port as listeners[%u] in line %u; "
@@ -404,43 +376,4 @@ void config_free(struct config *config)
         free(config->deny.prefixes);
         free(config->proxy_sources.prefixes);
         *config = CONFIG_NULL;
-}
-
-static void print_section(enum option_section section, const char *indent, const void *base,
-                          FILE *stream)
-{
-        for (const struct option *option = OPTIONS; option->name; option++) {
-                if (option->section != section)
-                        continue;
-                fprintf(stream, "%s%s = ", indent, option->name);
-                value_print(option, base, stream);
-                fputs(";\n", stream);
-        }
-}
-
-void config_print(const struct config *config, FILE *stream)
-{
-        fputs("listeners = (\n", stream);
-        for (size_t i = 0; i < config->n_listeners; i++) {
-                fputs("  {\n", stream);
-                print_section(SECTION_LISTENERS, "    ", &config->listeners[i], stream);
-                fputs(i + 1 < config->n_listeners ? "  },\n" : "  }\n", stream);
-        }
-        fputs(");\n", stream);
-        print_section(SECTION_TOP, "", config, stream);
-        fputs("tcp_keepalive = {\n", stream);
-        print_section(SECTION_KEEPALIVE, "  ", config, stream);
-        fputs("};\n", stream);
-}
-
-void config_keep_restart_only(struct config *next, const struct config *current,
-                              void (*report)(void *user, const char *option), void *user)
-{
-        for (const struct option *option = OPTIONS; option->name; option++) {
-                if (!option->needs_restart || option->is_reserved ||
-                    value_equals(option, next, current))
-                        continue;
-                value_copy(option, next, current);
-                report(user, option->name);
-        }
 }

@@ -3,7 +3,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,28 +31,6 @@ struct reader {
 
 static int read_file(struct config_source *source, const char *path, unsigned depth,
                      struct config_problems *problems, const struct reader *includer);
-
-void config_problem(struct config_problems *problems, const char *file, unsigned line,
-                    const char *format, ...)
-{
-        CLEANUP_FREE char *what = NULL, *message = NULL;
-        va_list arguments;
-        int r;
-
-        problems->n_problems++;
-        va_start(arguments, format);
-        r = vasprintf(&what, format, arguments);
-        va_end(arguments);
-        if (r < 0)
-                what = NULL;
-        else if (line > 0)
-                r = asprintf(&message, "%s:%u: %s", file, line, what);
-        else
-                r = asprintf(&message, "%s: %s", file, what);
-        if (r < 0)
-                message = NULL;
-        problems->report(problems->user, message ? message : "out of memory");
-}
 
 static int append_text(struct config_source *source, const char *text, size_t length)
 {

@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#include "config.h"
+#include "config_problem.h"
 
 struct config_source_line {
         const char *file; /* one of `files` */
@@ -28,10 +28,6 @@ struct config_source {
 };
 
 #define CONFIG_SOURCE_NULL ((struct config_source){0})
-
-/* Adds a problem, in the form that config.h names. */
-void config_problem(struct config_problems *problems, const char *file, unsigned line,
-                    const char *format, ...) FORMAT_PRINTF(4, 5);
 
 /*
  * Reads a file (a regular one, or a device such as /dev/null) and what it includes; at most 1 MiB.

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#include "config.h"
+#include "config_data.h"
+#include "util.h"
 
 #define YEAR 31536000.0
 

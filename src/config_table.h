@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * The table of options. To add one: a field in config.h, a row in config_table.c, its entry in
+ * The table of options. To add one: a field in config_data.h, a row in config_table.c, its entry in
  * echod.conf(5) and in conf/echod.conf; a test compares them.
  */
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "address.h"
-#include "config.h"
+#include "config_data.h"
 #include "util.h"
 
 /* Appends to a text of VALUE_PROBLEM_MAX; what does not fit is cut. */

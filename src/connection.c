@@ -22,12 +22,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "close_record.h"
+#include "util.h"
 
 /*
  * What every message touches lies together, since with thousands of ready connections cache misses
@@ -121,12 +121,6 @@ int connection_open(struct connection_context *context, int descriptor, const st
         return 0;
 }
 
-/* Calls `visit` for each connection that is not closing already. */
-static void for_each(struct connection_context *context, uv_walk_cb visit)
-{
-        uv_walk(context->loop, visit, context);
-}
-
 /* Whether a handle that uv_walk() came by is an open connection. Workers poll nothing else. */
 static bool is_open(const uv_handle_t *handle)
 {
@@ -144,7 +138,7 @@ void connection_set_limits(struct connection_context *context,
                            const struct connection_limits *limits)
 {
         context->limits = *limits;
-        for_each(context, visit_limits);
+        uv_walk(context->loop, visit_limits, NULL);
 }
 
 static void end(struct connection *connection, enum echo_reason reason)
@@ -161,7 +155,7 @@ static void visit_reset(uv_handle_t *handle, void *user)
 
 void connection_reset_all(struct connection_context *context)
 {
-        for_each(context, visit_reset);
+        uv_walk(context->loop, visit_reset, NULL);
 }
 
 static void reset_on_close(int descriptor)
@@ -295,33 +289,10 @@ static void on_event(uv_poll_t *poll, int status, int events)
                 on_writable(connection, descriptor);
 }
 
-/* When this connection has to be looked at again, and why it then ends if nothing has happened. */
 static uint64_t next_deadline(const struct connection *connection, enum echo_reason *ret_reason)
 {
-        const struct connection_limits *limits = &connection->context->limits;
-        uint64_t active_ms = connection->last_activity_ms;
-        bool is_pending = connection->pending != NULL;
-        const struct {
-                uint64_t since_ms, limit_ms;
-                enum echo_reason reason;
-        } candidates[] = {
-                {active_ms, is_pending ? limits->write_timeout_ms : 0, ECHO_WRITE_TIMEOUT},
-                {active_ms, limits->idle_timeout_ms, ECHO_IDLE_TIMEOUT},
-                {connection->opened_ms,
-                 connection->echo.state == ECHO_FLUSHING ? 0 : limits->max_lifetime_ms,
-                 ECHO_MAX_LIFETIME},
-        };
-        uint64_t deadline_ms = WHEEL_NO_TIMEOUT;
-
-        for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
-                uint64_t candidate_ms = candidates[i].since_ms + candidates[i].limit_ms;
-
-                if (candidates[i].limit_ms == 0 || candidate_ms >= deadline_ms)
-                        continue;
-                deadline_ms = candidate_ms;
-                *ret_reason = candidates[i].reason;
-        }
-        return deadline_ms;
+        return deadline_next(&connection->context->limits, &connection->echo, connection->opened_ms,
+                             connection->last_activity_ms, ret_reason);
 }
 
 static void wind_timer(struct connection_context *context)
@@ -330,7 +301,7 @@ static void wind_timer(struct connection_context *context)
 
         if (uv_is_closing((uv_handle_t *)&context->timer))
                 return;
-        if (next_ms == WHEEL_NO_TIMEOUT)
+        if (next_ms == NO_DEADLINE)
                 uv_timer_stop(&context->timer);
         else if (!uv_is_active((uv_handle_t *)&context->timer) ||
                  next_ms < now_ms + uv_timer_get_due_in(&context->timer))
@@ -369,32 +340,19 @@ static void on_timer(uv_timer_t *timer)
         wind_timer(context);
 }
 
-/* The close record. The kernel's view of the path is asked for while the socket is still open. */
-static void log_closed(const struct connection *connection, int descriptor)
-{
-        const struct echo *echo = &connection->echo;
-        uint64_t duration_ms = uv_now(connection->context->loop) - connection->opened_ms;
-        char peer[ADDRESS_TEXT_MAX], path[64] = "";
-        struct tcp_info info;
-        socklen_t length = sizeof(info);
-
-        if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) == 0)
-                snprintf(path, sizeof(path), " rtt_ms=%u.%02u retransmits=%u", info.tcpi_rtt / 1000,
-                         info.tcpi_rtt % 1000 / 10, info.tcpi_total_retrans);
-        log_info("closed peer=%s listener=%s in=%llu out=%llu duration=%llu.%03llu reason=%s%s",
-                 address_format(&connection->peer, peer), connection->listener,
-                 (unsigned long long)echo->received, (unsigned long long)echo_sent(echo),
-                 (unsigned long long)(duration_ms / 1000), (unsigned long long)(duration_ms % 1000),
-                 echo_reason_name(echo->reason), path);
-}
-
 static void close_connection(struct connection *connection, bool is_reset)
 {
         struct connection_context *context = connection->context;
         int descriptor = connection->descriptor;
 
         if (context->limits.log_connections)
-                log_closed(connection, descriptor);
+                close_record_log(&(struct close_record){
+                        .peer = &connection->peer,
+                        .listener = connection->listener,
+                        .echo = &connection->echo,
+                        .duration_ms = uv_now(context->loop) - connection->opened_ms,
+                        .descriptor = descriptor,
+                });
         stats_add(&context->stats->closed[connection->echo.reason], 1);
         drop_pending(connection);
         timer_wheel_cancel(&connection->timer);

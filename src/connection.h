@@ -11,17 +11,10 @@
 #include <uv.h>
 
 #include "address.h"
+#include "deadline.h"
 #include "slab.h"
 #include "stats.h"
 #include "timer_wheel.h"
-
-/* What a reload may change while connections are open. Milliseconds; 0: no limit. */
-struct connection_limits {
-        uint64_t idle_timeout_ms;
-        uint64_t write_timeout_ms;
-        uint64_t max_lifetime_ms;
-        bool log_connections;
-};
 
 /* What all connections of a worker share. Owned by the worker. */
 struct connection_context {

@@ -19,7 +19,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <uv.h>
 
@@ -27,6 +26,7 @@
 #include "descriptors.h"
 #include "log.h"
 #include "pool.h"
+#include "report.h"
 #include "service_manager.h"
 
 #define STATUS_INTERVAL_MS 5000
@@ -93,24 +93,6 @@ static uint64_t max_connections_of(const struct server *server, const struct con
         return (uint64_t)MIN(config->max_connections, server->connections_possible);
 }
 
-/* The kernel silently cuts a backlog to its own limit. */
-static void warn_of_backlog(const struct config *config)
-{
-        FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
-        long long somaxconn;
-        int n;
-
-        if (!file)
-                return;
-        n = fscanf(file, "%lld", &somaxconn);
-        fclose(file);
-        for (size_t i = 0; n == 1 && i < config->n_listeners; i++)
-                if (config->listeners[i].backlog > somaxconn)
-                        log_warning("listeners[%zu].backlog: the kernel lowers %lld to %lld; "
-                                    "raise the sysctl net.core.somaxconn",
-                                    i, (long long)config->listeners[i].backlog, somaxconn);
-}
-
 static int watch_signals(struct server *server)
 {
         for (size_t i = 0; i < ARRAY_SIZE(server->signals); i++) {
@@ -156,7 +138,7 @@ static int apply(struct server *server, const struct config *config)
         if (r < 0)
                 log_error("%s", problem);
         else
-                warn_of_backlog(config);
+                report_backlogs(config);
         return r;
 }
 
@@ -228,20 +210,6 @@ static int start(struct server *server)
         return r;
 }
 
-static void log_limits(const struct server *server)
-{
-        const struct config *config = &server->config;
-
-        log_info("workers=%zu max_connections=%llu when_full=%s idle_timeout=%.3f "
-                 "write_timeout=%.3f max_lifetime=%.3f drain_timeout=%.3f read_buffer=%lld",
-                 server->pool.n_workers,
-                 (unsigned long long)server->acceptor.admission.max_connections,
-                 config->when_full == WHEN_FULL_WAIT ? "wait" : "reject",
-                 (double)config->idle_timeout_ms / 1e3, (double)config->write_timeout_ms / 1e3,
-                 (double)config->max_lifetime_ms / 1e3, (double)config->drain_timeout_ms / 1e3,
-                 (long long)config->read_buffer);
-}
-
 int server_run(struct config *config, const struct config_origin *origin, int verbosity)
 {
         struct server server = {
@@ -260,7 +228,7 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
         log_notice("echod " ECHOD_VERSION " starting, libuv %s", uv_version_string());
         r = start(&server);
         if (r == 0) {
-                log_limits(&server);
+                report_settings(&server.config, &server.pool, &server.acceptor);
                 server.state = RUNNING;
                 service_manager_ready();
                 uv_run(&server.loop, UV_RUN_DEFAULT);
@@ -302,7 +270,7 @@ static void replace_config(struct server *server, struct config *next)
         server->acceptor.admission.deny = &server->config.deny;
         server_set_log_level(&server->config, server->verbosity);
         log_notice("configuration reloaded");
-        log_limits(server);
+        report_settings(&server->config, &server->pool, &server->acceptor);
 }
 
 static void on_reload(uv_signal_t *handle, int number)
@@ -331,26 +299,9 @@ static void on_reload(uv_signal_t *handle, int number)
 static void on_statistics(uv_signal_t *handle, int number)
 {
         struct server *server = CONTAINER_OF(handle->loop, struct server, loop);
-        const uint64_t *refused = server->acceptor.n_refused;
-        struct stats_total total;
-        char closed[256] = "";
 
         (void)number;
-        pool_stats(&server->pool, &total);
-        for (unsigned reason = 0; reason < N_ECHO_REASONS; reason++) {
-                size_t length = strlen(closed);
-
-                snprintf(closed + length, sizeof(closed) - length, " closed_%s=%llu",
-                         echo_reason_name(reason), (unsigned long long)total.closed[reason]);
-        }
-        log_notice("statistics connections=%llu accepted=%llu refused_deny=%llu refused_full=%llu"
-                   "%s received_bytes=%llu sent_bytes=%llu pending_bytes=%llu",
-                   (unsigned long long)pool_load(&server->pool),
-                   (unsigned long long)server->acceptor.n_accepted,
-                   (unsigned long long)refused[REFUSED_DENY],
-                   (unsigned long long)refused[REFUSED_FULL], closed,
-                   (unsigned long long)total.received_bytes, (unsigned long long)total.sent_bytes,
-                   (unsigned long long)total.pending_bytes);
+        report_statistics(&server->pool, &server->acceptor);
 }
 
 /* Closes everything; the loop then runs out. */

@@ -18,7 +18,7 @@ void timer_wheel_init(struct timer_wheel *wheel, uint64_t now_ms)
 void timer_entry_init(struct timer_entry *entry)
 {
         list_init(&entry->link);
-        entry->deadline_ms = WHEEL_NO_TIMEOUT;
+        entry->deadline_ms = NO_DEADLINE;
 }
 
 /* The first tick at which the deadline has passed. */
@@ -51,7 +51,7 @@ void timer_wheel_schedule(struct timer_wheel *wheel, struct timer_entry *entry,
                           uint64_t deadline_ms)
 {
         timer_wheel_cancel(entry);
-        if (deadline_ms == WHEEL_NO_TIMEOUT)
+        if (deadline_ms == NO_DEADLINE)
                 return;
         entry->deadline_ms = deadline_ms;
         insert(wheel, entry);
@@ -61,7 +61,7 @@ void timer_wheel_schedule(struct timer_wheel *wheel, struct timer_entry *entry,
 void timer_wheel_cancel(struct timer_entry *entry)
 {
         list_unlink(&entry->link);
-        entry->deadline_ms = WHEEL_NO_TIMEOUT;
+        entry->deadline_ms = NO_DEADLINE;
 }
 
 /*
@@ -138,5 +138,5 @@ uint64_t timer_wheel_next(struct timer_wheel *wheel)
 
         if (!list_is_empty(&wheel->due))
                 return wheel->tick * WHEEL_TICK_MS;
-        return next == UINT64_MAX ? WHEEL_NO_TIMEOUT : next * WHEEL_TICK_MS;
+        return next == UINT64_MAX ? NO_DEADLINE : next * WHEEL_TICK_MS;
 }

@@ -12,10 +12,10 @@
 
 #include "list.h"
 
-#define WHEEL_LEVELS     5
-#define WHEEL_SLOTS      64
-#define WHEEL_TICK_MS    8
-#define WHEEL_NO_TIMEOUT UINT64_MAX
+#define WHEEL_LEVELS  5
+#define WHEEL_SLOTS   64
+#define WHEEL_TICK_MS 8
+#define NO_DEADLINE   UINT64_MAX
 
 struct timer_wheel {
         uint64_t tick;                   /* how far the wheel has turned, in WHEEL_TICK_MS */
@@ -26,7 +26,7 @@ struct timer_wheel {
 
 struct timer_entry {
         struct list link;
-        uint64_t deadline_ms; /* WHEEL_NO_TIMEOUT while it is not in the wheel */
+        uint64_t deadline_ms; /* NO_DEADLINE while it is not in the wheel */
 };
 
 void timer_wheel_init(struct timer_wheel *wheel, uint64_t now_ms);
@@ -45,6 +45,6 @@ struct timer_entry *timer_wheel_pop(struct timer_wheel *wheel, uint64_t now_ms);
 
 /*
  * When timer_wheel_pop() wants to be called next, in ms; not always because an entry is due then.
- * WHEEL_NO_TIMEOUT: nothing is scheduled.
+ * NO_DEADLINE: nothing is scheduled.
  */
 uint64_t timer_wheel_next(struct timer_wheel *wheel);

@@ -1,0 +1,29 @@
+#include "deadline.h"
+
+#include "util.h"
+
+uint64_t deadline_next(const struct connection_limits *limits, const struct echo *echo,
+                       uint64_t opened_ms, uint64_t active_ms, enum echo_reason *ret_reason)
+{
+        bool is_pending = echo->pending > 0, is_flushing = echo->state == ECHO_FLUSHING;
+        /* While it flushes, its lifetime is over already, and only the peer's patience counts. */
+        const struct {
+                uint64_t since_ms, limit_ms;
+                enum echo_reason reason;
+        } candidates[] = {
+                {active_ms, is_pending ? limits->write_timeout_ms : 0, ECHO_WRITE_TIMEOUT},
+                {active_ms, limits->idle_timeout_ms, ECHO_IDLE_TIMEOUT},
+                {opened_ms, is_flushing ? 0 : limits->max_lifetime_ms, ECHO_MAX_LIFETIME},
+        };
+        uint64_t deadline_ms = NO_DEADLINE;
+
+        for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
+                uint64_t candidate_ms = candidates[i].since_ms + candidates[i].limit_ms;
+
+                if (candidates[i].limit_ms == 0 || candidate_ms >= deadline_ms)
+                        continue;
+                deadline_ms = candidate_ms;
+                *ret_reason = candidates[i].reason;
+        }
+        return deadline_ms;
+}
