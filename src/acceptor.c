@@ -9,8 +9,7 @@
  *  - a listener cannot be opened: those opened with it are closed again, nothing has changed;
  *  - a client is refused: reset, counted, logged at a limited rate;
  *  - the pool cannot take it, for lack of memory, or accept4(2) fails for lack of something: all
- *    listeners pause for RETRY_MS, or until a connection ends. Nothing spins, nobody is dropped
- *    who is not accepted yet.
+ *    listeners pause for RETRY_MS. Nothing spins, nobody is dropped who is not accepted yet.
  */
 
 #include "acceptor.h"

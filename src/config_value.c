@@ -61,7 +61,7 @@ static void describe_found(const config_setting_t *setting, char *text)
                 append(text, "is %lld", config_setting_get_int64(setting));
                 break;
         case CONFIG_TYPE_FLOAT:
-                append(text, "is %.10g", config_setting_get_float(setting));
+                append(text, "is %.10g, a real number", config_setting_get_float(setting));
                 break;
         case CONFIG_TYPE_STRING:
                 append(text, "is \"%.200s\"", config_setting_get_string(setting));

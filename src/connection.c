@@ -27,7 +27,14 @@
 #include <unistd.h>
 
 #include "close_record.h"
+#include "pending.h"
 #include "util.h"
+
+/*
+ * How soon to look again whether the kernel got rid of something: while it does, or has just done
+ * so, often; else after an eighth of the time that it has not.
+ */
+#define LOOK_MIN_MS 25
 
 /*
  * What every message touches lies together, since with thousands of ready connections cache misses
@@ -41,8 +48,7 @@ struct connection {
         struct connection_context *context;
         struct echo echo;
         uint64_t last_activity_ms; /* loop time of the last byte, either way */
-        char *pending;             /* a copy of the bytes the socket did not take, or NULL */
-        size_t pending_offset;     /* how much of it has been written since */
+        struct pending *pending;   /* what the socket did not take, or NULL */
         int descriptor;
         struct timer_entry timer;
         uint64_t opened_ms;
@@ -111,7 +117,6 @@ int connection_open(struct connection_context *context, int descriptor, const st
         connection->last_activity_ms = uv_now(context->loop);
         connection->opened_ms = connection->last_activity_ms;
         connection->pending = NULL;
-        connection->pending_offset = 0;
         timer_entry_init(&connection->timer);
         connection->listener = listener;
         connection->peer = *peer;
@@ -182,20 +187,6 @@ static bool is_again(int error)
         return error == EAGAIN || error == EINTR;
 }
 
-/* Copies what the socket did not take; the connection is in PAUSED. False: out of memory. */
-static bool keep_pending(struct connection *connection, const char *bytes)
-{
-        struct stats *stats = connection->context->stats;
-
-        connection->pending = malloc(connection->echo.pending);
-        if (!connection->pending)
-                return false;
-        memcpy(connection->pending, bytes, connection->echo.pending);
-        connection->pending_offset = 0;
-        stats_add(&stats->pending_bytes, connection->echo.pending);
-        return true;
-}
-
 static void drop_pending(struct connection *connection)
 {
         struct stats *stats = connection->context->stats;
@@ -203,7 +194,7 @@ static void drop_pending(struct connection *connection)
         if (!connection->pending)
                 return;
         stats_add(&stats->pending_bytes, -(uint64_t)connection->echo.pending);
-        free(connection->pending);
+        pending_free(connection->pending);
         connection->pending = NULL;
 }
 
@@ -235,27 +226,27 @@ static void on_readable(struct connection *connection, int descriptor)
         action = echo_received(&connection->echo, (size_t)n_read, (size_t)n_written);
         if (action == ECHO_READ)
                 return;
-        if (keep_pending(connection, context->buffer + n_written))
-                follow(connection, action);
-        else
+        connection->pending = pending_new(context->buffer + n_written, connection->echo.pending);
+        if (!connection->pending) {
                 end(connection, ECHO_ERROR);
+                return;
+        }
+        stats_add(&context->stats->pending_bytes, connection->echo.pending);
+        follow(connection, action);
 }
 
 static void on_writable(struct connection *connection, int descriptor)
 {
         struct connection_context *context = connection->context;
+        ssize_t n = pending_write(connection->pending, descriptor);
         enum echo_action action;
-        ssize_t n;
 
-        n = write(descriptor, connection->pending + connection->pending_offset,
-                  connection->echo.pending);
         if (n < 0) {
-                if (!is_again(errno))
-                        end(connection, reason_of_error(errno));
+                if (!is_again((int)-n))
+                        end(connection, reason_of_error((int)-n));
                 return;
         }
         connection->last_activity_ms = uv_now(context->loop);
-        connection->pending_offset += (size_t)n;
         stats_add(&context->stats->sent_bytes, (uint64_t)n);
         stats_add(&context->stats->pending_bytes, -(uint64_t)n);
         action = echo_flushed(&connection->echo, (size_t)n);
@@ -295,6 +286,19 @@ static uint64_t next_deadline(const struct connection *connection, enum echo_rea
                              connection->last_activity_ms, ret_reason);
 }
 
+/* When to look at the connection again. */
+static uint64_t next_look(const struct connection *connection)
+{
+        uint64_t now_ms = uv_now(connection->context->loop), stalled_ms;
+        enum echo_reason reason;
+        uint64_t deadline_ms = next_deadline(connection, &reason);
+
+        if (!connection->pending || deadline_ms == NO_DEADLINE)
+                return deadline_ms;
+        stalled_ms = now_ms - connection->last_activity_ms;
+        return MIN(deadline_ms, now_ms + MAX(stalled_ms / 8, (uint64_t)LOOK_MIN_MS));
+}
+
 static void wind_timer(struct connection_context *context)
 {
         uint64_t next_ms = timer_wheel_next(&context->wheel), now_ms = uv_now(context->loop);
@@ -313,12 +317,11 @@ static void wind_timer(struct connection_context *context)
 static void set_timer(struct connection *connection)
 {
         struct connection_context *context = connection->context;
-        enum echo_reason reason;
-        uint64_t deadline_ms = next_deadline(connection, &reason);
+        uint64_t look_ms = next_look(connection);
 
-        if (deadline_ms >= connection->timer.deadline_ms)
+        if (look_ms >= connection->timer.deadline_ms)
                 return;
-        timer_wheel_schedule(&context->wheel, &connection->timer, deadline_ms);
+        timer_wheel_schedule(&context->wheel, &connection->timer, look_ms);
         wind_timer(context);
 }
 
@@ -332,6 +335,9 @@ static void on_timer(uv_timer_t *timer)
                 struct connection *connection = CONTAINER_OF(entry, struct connection, timer);
                 enum echo_reason reason;
 
+                if (connection->pending &&
+                    pending_has_moved(connection->pending, connection->descriptor))
+                        connection->last_activity_ms = now_ms;
                 if (next_deadline(connection, &reason) <= now_ms)
                         end(connection, reason);
                 if (connection->echo.state != ECHO_CLOSING)

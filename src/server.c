@@ -200,7 +200,6 @@ static int start(struct server *server)
                 return (int)possible;
         }
         server->connections_possible = possible;
-        signal(SIGPIPE, SIG_IGN);
         r = uv_loop_init(&server->loop);
         if (r < 0)
                 return r;
@@ -216,6 +215,7 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
                 .config = *config,
                 .origin = origin,
                 .verbosity = verbosity,
+                .reported_load = UINT64_MAX,
                 .signals = {{.number = SIGTERM, .on_signal = on_terminate},
                             {.number = SIGINT, .on_signal = on_terminate},
                             {.number = SIGHUP, .on_signal = on_reload},
@@ -224,6 +224,7 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
         int r;
 
         *config = CONFIG_NULL;
+        signal(SIGPIPE, SIG_IGN);
         log_use_time_stamps();
         log_notice("echod " ECHOD_VERSION " starting, libuv %s", uv_version_string());
         r = start(&server);
@@ -368,7 +369,7 @@ static void on_status(uv_timer_t *timer)
         struct server *server = CONTAINER_OF(timer->loop, struct server, loop);
         uint64_t load = pool_load(&server->pool);
 
-        if (load == server->reported_load && load != 0)
+        if (load == server->reported_load)
                 return;
         server->reported_load = load;
         service_manager_status("Serving %llu connections", (unsigned long long)load);

@@ -1,0 +1,26 @@
+#pragma once
+
+/*
+ * Bytes that a socket did not take: a copy of them, and how much the kernel gets rid of meanwhile.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct pending;
+
+/* A copy of `length` bytes; NULL: out of memory. pending_free() frees it. */
+struct pending *pending_new(const char *bytes, size_t length);
+
+/* Writes what is left. Returns how much the socket took; negative errno of write(2). */
+ssize_t pending_write(struct pending *pending, int descriptor);
+
+/*
+ * Whether the kernel has got rid of bytes, or taken some, since the last look. A socket takes more
+ * only once a good part of its buffer is free, and a slow reader may need long for that.
+ */
+bool pending_has_moved(struct pending *pending, int descriptor);
+
+/* NULL is allowed. */
+void pending_free(struct pending *pending);
