@@ -10,9 +10,7 @@
 #include <uv.h>
 
 #include "admission.h"
-#include "labels.h"
-#include "list.h"
-#include "listener.h"
+#include "listener_set.h"
 #include "log.h"
 
 struct config;
@@ -24,9 +22,7 @@ enum acceptor_event { EVENT_REFUSED, EVENT_FULL, EVENT_SHORTAGE, N_ACCEPTOR_EVEN
 struct acceptor {
         uv_loop_t *loop;
         struct pool *pool;
-        struct list listeners; /* struct listener */
-        struct list retiring;  /* the same: no longer wanted, serving their queue */
-        struct labels labels;  /* listeners' names, which connections keep */
+        struct listener_set listeners;
         struct admission admission;
         bool is_rejecting;  /* when_full = "reject" */
         bool is_full;       /* paused until the pool has room */
@@ -39,7 +35,7 @@ struct acceptor {
 };
 
 /* Room for a message on what could not be bound. */
-#define ACCEPTOR_PROBLEM_MAX 256
+#define ACCEPTOR_PROBLEM_MAX LISTENER_SET_PROBLEM_MAX
 
 /* `pool` must have started before acceptor_apply(). An error of uv_timer_init(). */
 int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool);

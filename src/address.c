@@ -19,6 +19,7 @@ static void unmap(struct address *address)
         address->family = AF_INET;
         memmove(address->ip, address->ip + sizeof(MAPPED), 4);
         memset(address->ip + 4, 0, 12);
+        address->scope_id = 0;
 }
 
 static int parse_ipv6(struct address *address, const char *text)

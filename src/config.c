@@ -12,6 +12,7 @@
 
 #include "config_clash.h"
 #include "config_source.h"
+#include "config_syntax.h"
 #include "config_table.h"
 #include "config_value.h"
 
@@ -34,8 +35,13 @@ static void report_setting(struct loader *loader, const config_setting_t *settin
         const struct config_source_line *place;
 
         /* libconfig places a list's last element where the next token stands. */
-        if (text && !config_setting_name(setting))
-                line = config_source_find_back(loader->source, line, text);
+        if (text && !config_setting_name(setting)) {
+                char quoted[128];
+
+                snprintf(quoted, sizeof(quoted), "\"%.120s%s", text,
+                         strlen(text) > 120 ? "" : "\"");
+                line = config_source_find_back(loader->source, line, quoted);
+        }
         place = config_source_line(loader->source, line);
         config_problem(loader->problems, place->file, place->number, "%s%s: %s", label, name,
                        problem);
@@ -49,7 +55,10 @@ static void report_unknown(struct loader *loader, const config_setting_t *settin
         const char *where = SECTION_NAMES[nearest->section];
         char problem[VALUE_PROBLEM_MAX];
 
-        if (is_elsewhere && nearest->section == SECTION_TOP)
+        if (section == SECTION_TOP && section_nearest(config_setting_name(setting)) != SECTION_TOP)
+                snprintf(problem, sizeof(problem), "unknown option; the nearest is %s",
+                         SECTION_NAMES[section_nearest(config_setting_name(setting))]);
+        else if (is_elsewhere && nearest->section == SECTION_TOP)
                 snprintf(problem, sizeof(problem),
                          "unknown option; the nearest is %s, which "
                          "stands outside of any group",
@@ -86,6 +95,18 @@ static bool is_beyond_reserved(const struct option *option, const config_setting
         }
 }
 
+/* Reports every element of a list of networks that is none. */
+static void report_networks(struct loader *loader, const char *name, const config_setting_t *list)
+{
+        for (unsigned i = 0; i < (unsigned)config_setting_length(list); i++) {
+                char problem[VALUE_PROBLEM_MAX];
+                struct prefix prefix;
+
+                if (value_read_network(list, i, &prefix, problem) < 0)
+                        report_setting(loader, config_setting_get_elem(list, i), "", name, problem);
+        }
+}
+
 static int take_value(struct loader *loader, const struct option *option,
                       const config_setting_t *setting, const char *label, void *base)
 {
@@ -95,7 +116,9 @@ static int take_value(struct loader *loader, const struct option *option,
 
         if (r == -ENOMEM)
                 return r;
-        if (r < 0) {
+        if (r < 0 && culprit != setting) {
+                report_networks(loader, option->name, setting);
+        } else if (r < 0) {
                 report_setting(loader, culprit, label, option->name, problem);
         } else if (is_beyond_reserved(option, setting)) {
                 snprintf(problem, sizeof(problem), "is not supported by this version; must be %s",
@@ -158,6 +181,8 @@ static int take_listeners(struct loader *loader, const config_setting_t *setting
                         r = take_group(loader, group, SECTION_LISTENERS, label,
                                        &config->listeners[i]);
                 config->n_listeners++;
+                if (loader->problems->n_problems > n_before) /* so that it clashes with nothing */
+                        config->listeners[i] = (struct config_listener){.address = "*"};
                 if (r == 0 && loader->problems->n_problems == n_before)
                         check_clash(loader, setting, i, label);
         }
@@ -217,45 +242,6 @@ static int take_group(struct loader *loader, const config_setting_t *group,
         return r;
 }
 
-/* The first word of a line, which is an option's name if it is anything. */
-static void first_word(const struct config_source *source, unsigned line,
-                       char word[static VALUE_PROBLEM_MAX])
-{
-        size_t length;
-        const char *text;
-
-        word[0] = '\0';
-        if (line == 0 || line > source->n_lines)
-                return;
-        text = source->text + source->lines[line - 1].offset;
-        text += strspn(text, " \t");
-        length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
-        if (length > 0)
-                snprintf(word, VALUE_PROBLEM_MAX, "%.*s: ", (int)MIN(length, 64U), text);
-}
-
-/* libconfig's own complaint: it stops at the first. */
-static void report_syntax(struct loader *loader, const config_t *parsed)
-{
-        unsigned line = (unsigned)config_error_line(parsed);
-        const struct config_source_line *place = config_source_line(loader->source, line);
-        const char *error = config_error_text(parsed);
-        char word[VALUE_PROBLEM_MAX];
-
-        first_word(loader->source, line, word);
-        if (strcmp(error, "duplicate setting name") == 0)
-                config_problem(loader->problems, place->file, place->number,
-                               "%sis set a second time; remove one of the two", word);
-        else if (strcmp(error, "syntax error") == 0)
-                config_problem(loader->problems, place->file, place->number,
-                               "%ssyntax error here or just before; an option is written as "
-                               "NAME = VALUE; with strings in \"quotes\"",
-                               word);
-        else
-                config_problem(loader->problems, place->file, place->number,
-                               "%s%s; all elements of an array have one type", word, error);
-}
-
 /* Parses a source's text and takes it over. */
 static int take_source(struct config *config, const struct config_source *source,
                        struct config_problems *problems)
@@ -268,7 +254,7 @@ static int take_source(struct config *config, const struct config_source *source
         if (config_read_string(&parsed, source->text) == CONFIG_TRUE)
                 r = take_group(&loader, config_root_setting(&parsed), SECTION_TOP, "", config);
         else
-                report_syntax(&loader, &parsed);
+                config_syntax_report(problems, source, &parsed);
         config_destroy(&parsed);
         return r;
 }

@@ -4,11 +4,11 @@
 
 #include "address.h"
 
-/* The address of a listener as far as one can clash with another. */
-static bool is_wildcard_for(const char *address, uint16_t family)
+static bool is_wildcard(const struct address *address)
 {
-        return strcmp(address, "*") == 0 ||
-               strcmp(address, family == AF_INET ? "0.0.0.0" : "::") == 0;
+        static const uint8_t zero[sizeof(address->ip)];
+
+        return memcmp(address->ip, zero, sizeof(zero)) == 0;
 }
 
 bool config_clash(const struct config_listener *a, const struct config_listener *b)
@@ -27,6 +27,5 @@ bool config_clash(const struct config_listener *a, const struct config_listener 
                 return true;
         if (x.family != y.family)
                 return false;
-        return is_wildcard_for(a->address, x.family) || is_wildcard_for(b->address, x.family) ||
-               memcmp(&x, &y, sizeof(x)) == 0;
+        return is_wildcard(&x) || is_wildcard(&y) || memcmp(&x, &y, sizeof(x)) == 0;
 }

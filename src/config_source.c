@@ -1,6 +1,5 @@
 #include "config_source.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -10,23 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config_scan.h"
+
 #define TEXT_MAX  ((size_t)1 << 20)
 #define DEPTH_MAX 10
-#define WORD_MAX  64
-
-enum state { IN_TEXT, IN_STRING, IN_COMMENT };
 
 /* One file being read. */
 struct reader {
         struct config_source *source;
-        struct config_problems *problems;
-        const char *file; /* as messages name it */
-        unsigned line;
+        struct config_scanner scanner; /* knows the file and the line */
         unsigned depth;
-        enum state state;
-        unsigned opened_line;  /* where the string or comment began */
-        char name[WORD_MAX];   /* the last word, which an = makes an option's */
-        char option[WORD_MAX]; /* the option whose value is being read */
 };
 
 static int read_file(struct config_source *source, const char *path, unsigned depth,
@@ -66,84 +58,12 @@ static int append_line(const struct reader *reader, const char *text, size_t len
                 source->lines_capacity = capacity;
         }
         source->lines[source->n_lines++] = (struct config_source_line){
-                .file = reader->file,
-                .number = reader->line,
+                .file = reader->scanner.file,
+                .number = reader->scanner.line,
                 .offset = source->length,
         };
         r = append_text(source, text, length);
         return r < 0 ? r : append_text(source, "\n", 1);
-}
-
-/* libconfig reads hexadecimal digits into 32 bits, or with an L into 64, and drops the rest. */
-static void check_hexadecimal(const struct reader *reader, const char *digits, size_t n_digits,
-                              bool is_long)
-{
-        while (n_digits > 0 && *digits == '0') {
-                digits++;
-                n_digits--;
-        }
-        if (n_digits <= (is_long ? 15U : 8U))
-                return;
-        config_problem(reader->problems, reader->file, reader->line,
-                       "%s: the hexadecimal number is too large; write it in decimal",
-                       reader->option);
-}
-
-/* Takes a word or number; returns where it ends. */
-static const char *scan_word(struct reader *reader, const char *word, const char *end)
-{
-        const char *p = word;
-
-        while (p < end && (isalnum((unsigned char)*p) || strchr("_-*", *p)))
-                p++;
-        if (p - word > 2 && word[0] == '0' && (word[1] == 'x' || word[1] == 'X')) {
-                size_t n = strspn(word + 2, "0123456789abcdefABCDEF");
-
-                check_hexadecimal(reader, word + 2, n, word[2 + n] == 'L');
-        }
-        snprintf(reader->name, sizeof(reader->name), "%.*s", (int)(p - word), word);
-        return p;
-}
-
-/* One step in IN_TEXT; returns where to go on. */
-static const char *scan_text(struct reader *reader, const char *p, const char *end)
-{
-        if (*p == '#' || (*p == '/' && p[1] == '/'))
-                return end;
-        if (*p == '"' || (*p == '/' && p[1] == '*')) {
-                reader->state = *p == '"' ? IN_STRING : IN_COMMENT;
-                reader->opened_line = reader->line;
-                return p + (*p == '"' ? 1 : 2);
-        }
-        if (isalnum((unsigned char)*p))
-                return scan_word(reader, p, end);
-        if (*p == '=' || *p == ':')
-                memcpy(reader->option, reader->name, sizeof(reader->option));
-        return p + 1;
-}
-
-/* Follows strings and comments through a line as libconfig's scanner will. */
-static void scan_line(struct reader *reader, const char *p, const char *end)
-{
-        while (p < end) {
-                switch (reader->state) {
-                case IN_TEXT:
-                        p = scan_text(reader, p, end);
-                        break;
-                case IN_STRING:
-                        if (*p == '"')
-                                reader->state = IN_TEXT;
-                        p += *p == '\\' && p + 1 < end ? 2 : 1;
-                        break;
-                case IN_COMMENT:
-                        if (*p == '*' && p[1] == '/') {
-                                reader->state = IN_TEXT;
-                                p++;
-                        }
-                        p++;
-                        break;
-                }
-        }
 }
 
 /* `directory of file`/`path`, or just `path` if that is absolute or the file has no directory. */
@@ -201,29 +121,33 @@ static int read_include(struct reader *reader, const char *path_begin, const cha
         int r = include_path(path_begin, end, &path, line);
 
         if (r == -EINVAL)
-                config_problem(reader->problems, reader->file, reader->line,
+                config_problem(reader->scanner.problems, reader->scanner.file, reader->scanner.line,
                                "@include: the path does not end on its line; add \"");
         if (r < 0)
                 return r;
-        resolved = resolve(reader->file, path);
+        resolved = resolve(reader->scanner.file, path);
         if (!resolved)
                 return -ENOMEM;
-        return read_file(reader->source, resolved, reader->depth + 1, reader->problems, reader);
+        return read_file(reader->source, resolved, reader->depth + 1, reader->scanner.problems,
+                         reader);
 }
 
 static int read_line(struct reader *reader, const char *line, const char *end)
 {
-        const char *path = reader->state == IN_TEXT ? include_begin(line) : NULL;
+        struct config_source *source = reader->source;
+        const char *path = reader->scanner.state == SCAN_TEXT ? include_begin(line) : NULL;
         int r;
 
-        if (path) {
+        /* A second one on the line would be libconfig's, once the first is gone. */
+        for (; path; path = include_begin(line)) {
                 r = read_include(reader, path, &line, end);
                 if (r < 0)
                         return r;
         }
         r = append_line(reader, line, (size_t)(end - line));
         if (r == 0)
-                scan_line(reader, line, end);
+                config_scan_line(&reader->scanner, source->text + source->length - (end - line) - 1,
+                                 source->text + source->length - 1);
         return r;
 }
 
@@ -234,16 +158,16 @@ static int read_text(struct reader *reader, const char *text)
                 const char *end = strchrnul(text, '\n');
                 int r;
 
-                reader->line++;
+                reader->scanner.line++;
                 r = read_line(reader, text, end);
                 if (r < 0)
                         return r;
                 text = *end ? end + 1 : end;
         }
-        if (reader->state == IN_TEXT)
+        if (reader->scanner.state == SCAN_TEXT)
                 return 0;
-        config_problem(reader->problems, reader->file, reader->opened_line,
-                       reader->state == IN_STRING
+        config_problem(reader->scanner.problems, reader->scanner.file, reader->scanner.opened_line,
+                       reader->scanner.state == SCAN_STRING
                                ? "a string begins here and does not end; add \""
                                : "a comment begins here and does not end; add */");
         return -EINVAL;
@@ -302,7 +226,7 @@ static const char *file_problem(int error)
                 return "contains a NUL byte; give a text file";
         case -EFBIG:
                 return "is too large; a configuration has at most 1 MiB with all it includes";
-        case -ELOOP:
+        case -EMLINK:
                 return "is included more than 10 deep; does it include itself?";
         default:
                 return strerror(-error);
@@ -314,7 +238,7 @@ static int open_and_slurp(const char *path, size_t room, unsigned depth, char **
         int descriptor, r;
 
         if (depth > DEPTH_MAX)
-                return -ELOOP;
+                return -EMLINK;
         descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (descriptor < 0)
                 return -errno;
@@ -328,21 +252,30 @@ static int read_file(struct config_source *source, const char *path, unsigned de
                      struct config_problems *problems, const struct reader *includer)
 {
         CLEANUP_FREE char *text = NULL;
-        struct reader reader = {.source = source, .problems = problems, .depth = depth};
+        struct reader reader = {
+                .source = source,
+                .scanner = {.problems = problems},
+                .depth = depth,
+        };
         int r = open_and_slurp(path, TEXT_MAX - MIN(source->length, TEXT_MAX), depth, &text);
 
         if (r == -ENOMEM || (r == -ENOENT && !includer))
                 return r;
+        if (r < 0 && includer) {
+                config_problem(problems, includer->scanner.file, includer->scanner.line,
+                               "@include: \"%s\": %s", path, file_problem(r));
+                /* What else is wrong is still to be found, but not once more for each turn. */
+                return r == -EMLINK || r == -EFBIG ? -EINVAL : 0;
+        }
         if (r < 0) {
-                if (includer)
-                        config_problem(problems, includer->file, includer->line,
-                                       "@include: \"%s\": %s", path, file_problem(r));
-                else
-                        config_problem(problems, path, 0, "%s", file_problem(r));
+                config_problem(problems, path, 0, "%s", file_problem(r));
                 return -EINVAL;
         }
-        reader.file = keep_name(source, path);
-        if (!reader.file)
+        if (includer)
+                memcpy(reader.scanner.option, includer->scanner.option,
+                       sizeof(reader.scanner.option));
+        reader.scanner.file = keep_name(source, path);
+        if (!reader.scanner.file)
                 return -ENOMEM;
         return read_text(&reader, strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text);
 }
@@ -358,11 +291,14 @@ int config_source_read(struct config_source *source, const char *path,
 int config_source_take(struct config_source *source, const char *text, const char *file,
                        unsigned line, struct config_problems *problems)
 {
-        struct reader reader = {.source = source, .problems = problems, .line = line - 1};
+        struct reader reader = {
+                .source = source,
+                .scanner = {.problems = problems, .line = line - 1},
+        };
         int r;
 
-        reader.file = keep_name(source, file);
-        if (!reader.file)
+        reader.scanner.file = keep_name(source, file);
+        if (!reader.scanner.file)
                 return -ENOMEM;
         r = read_text(&reader, text);
         return r < 0 ? r : append_text(source, "", 0);

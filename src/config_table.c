@@ -160,3 +160,19 @@ const struct option *option_nearest(enum option_section section, const char *nam
         }
         return nearest;
 }
+
+enum option_section section_nearest(const char *name)
+{
+        enum option_section nearest = SECTION_TOP;
+        unsigned least = distance(name, option_nearest(SECTION_TOP, name)->name);
+
+        for (enum option_section section = SECTION_TOP + 1; section < N_SECTIONS; section++) {
+                unsigned d = distance(name, SECTION_NAMES[section]);
+
+                if (d >= least)
+                        continue;
+                nearest = section;
+                least = d;
+        }
+        return nearest;
+}

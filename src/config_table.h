@@ -51,5 +51,9 @@ extern const char *const SECTION_NAMES[N_SECTIONS];
 /* The option of that name in that section, or NULL. */
 const struct option *option_find(enum option_section section, const char *name);
 
+/* The section whose name is nearer in spelling than that of any option; SECTION_TOP: there is none.
+ */
+enum option_section section_nearest(const char *name);
+
 /* The option whose name is the nearest in spelling, in any section; the given one wins a tie. */
 const struct option *option_nearest(enum option_section section, const char *name);

@@ -217,44 +217,53 @@ static void describe_bad_network(int error, const struct prefix *prefix, char *p
                 append(problem, " has bits set beyond its length; write \"%s\"",
                        prefix_format(prefix, text));
         else if (error == -ERANGE)
-                append(problem, " is too long a prefix; IPv4 has at most /32, IPv6 /128");
+                append(problem, " has a length out of range; IPv4 has /0 to /32, IPv6 /0 to /128, "
+                                "IPv4-mapped IPv6 /96 to /128");
         else
                 append(problem, " is not a network; write one such as \"192.0.2.0/24\" or "
                                 "\"2001:db8::/32\"");
 }
 
+int value_read_network(const config_setting_t *list, unsigned index, struct prefix *ret_prefix,
+                       char problem[static VALUE_PROBLEM_MAX])
+{
+        const char *text = config_setting_get_string_elem(list, (int)index);
+        int r = text ? prefix_parse(ret_prefix, text) : -EINVAL;
+
+        problem[0] = '\0';
+        if (r == 0)
+                return 0;
+        if (text)
+                append(problem, "\"%.100s\"", text);
+        else
+                append(problem, "element %u", index + 1);
+        describe_bad_network(r, ret_prefix, problem);
+        return -EINVAL;
+}
+
 static int read_networks(const config_setting_t *setting, struct prefix_list *field, char *problem,
                          const config_setting_t **ret_culprit)
 {
-        int type = config_setting_type(setting), n, r = 0;
+        int type = config_setting_type(setting), r = 0;
+        unsigned n = (unsigned)config_setting_length(setting);
         struct prefix *prefixes;
 
         if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST)
                 return -EINVAL;
-        n = config_setting_length(setting);
         prefixes = calloc((size_t)n + 1, sizeof(*prefixes));
         if (!prefixes)
                 return -ENOMEM;
-        for (int i = 0; i < n && r == 0; i++) {
-                const config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
-                const char *text = config_setting_get_string(element);
-
-                *ret_culprit = element;
-                r = text ? prefix_parse(&prefixes[i], text) : -EINVAL;
-                if (r == 0)
-                        continue;
-                if (text)
-                        append(problem, "\"%.100s\"", text);
-                else
-                        append(problem, "element %d", i + 1);
-                describe_bad_network(r, &prefixes[i], problem);
+        for (unsigned i = 0; i < n && r == 0; i++) {
+                r = value_read_network(setting, i, &prefixes[i], problem);
+                if (r < 0)
+                        *ret_culprit = config_setting_get_elem(setting, i);
         }
         if (r < 0) {
                 free(prefixes);
-                return -EINVAL;
+                return r;
         }
         free(field->prefixes);
-        *field = (struct prefix_list){.prefixes = prefixes, .n_prefixes = (size_t)n};
+        *field = (struct prefix_list){.prefixes = prefixes, .n_prefixes = n};
         return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <libconfig.h>
 #include <stdio.h>
 
+#include "address.h"
 #include "config_table.h"
 
 /* Room for a message about a value. */
@@ -19,6 +20,10 @@
  */
 int value_read(const struct option *option, const config_setting_t *setting, void *base,
                char problem[static VALUE_PROBLEM_MAX], const config_setting_t **ret_culprit);
+
+/* Reads one element of a list of networks. -EINVAL: it is none; `problem` says why. */
+int value_read_network(const config_setting_t *list, unsigned index, struct prefix *ret_prefix,
+                       char problem[static VALUE_PROBLEM_MAX]);
 
 /* Writes the value of the option's field of `base` in the file's syntax. */
 void value_print(const struct option *option, const void *base, FILE *stream);

@@ -33,6 +33,7 @@
 
 static void on_connectable(uv_poll_t *poll, int status, int events);
 static void on_poll_closed(uv_handle_t *handle);
+static unsigned queue_length(const struct listener *listener);
 
 static int set_option(int descriptor, int level, int option, int value)
 {
@@ -131,7 +132,7 @@ static int open_socket(const struct listener_options *options, bool is_shared, i
         if (descriptor < 0)
                 return -errno;
         r = set_inherited_options(descriptor, options);
-        if (r == 0 && is_shared)
+        if (r == 0 && is_shared && options->address.family != AF_UNIX)
                 r = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
         if (r == 0)
                 r = options->address.family == AF_UNIX ? bind_unix(descriptor, options)
@@ -306,6 +307,10 @@ static void on_connectable(uv_poll_t *poll, int status, int events)
                 if (listener->is_retiring && listener->n_left == 0)
                         break;
         }
+        /* The kernel gives clients to the most specific address, so they may have come here still.
+         */
+        if (listener->is_superseded && listener->n_left == 0)
+                listener->n_left = queue_length(listener);
         if (listener->is_retiring && listener->n_left == 0)
                 listener->events->on_retired(listener->user, listener);
 }
@@ -335,11 +340,19 @@ void listener_finish(struct listener *listener)
         listener_close(listener);
 }
 
-bool listener_retire(struct listener *listener)
+bool listener_retire(struct listener *listener, bool is_superseded)
 {
         listener->is_retiring = true;
+        listener->is_superseded = is_superseded;
         listener->n_left = queue_length(listener);
         return listener->n_left == 0;
+}
+
+void listener_revive(struct listener *listener)
+{
+        listener->is_retiring = false;
+        listener->is_superseded = false;
+        listener->n_left = 0;
 }
 
 void listener_close(struct listener *listener)

@@ -49,8 +49,9 @@ struct listener {
         char name[LISTENER_NAME_MAX]; /* as the log shows it, with the real port */
         const char *label;            /* the owner's: a name that outlives the listener */
         bool is_retiring;
-        unsigned n_left; /* of a retiring one: clients still to accept */
-        ino_t inode;     /* of a Unix socket's file */
+        bool is_superseded; /* of a retiring one: see listener_retire() */
+        unsigned n_left;    /* of a retiring one: clients still to accept */
+        ino_t inode;        /* of a Unix socket's file */
         const struct listener_events *events;
         void *user;
 };
@@ -82,10 +83,15 @@ void listener_pause(struct listener *listener);
 void listener_finish(struct listener *listener);
 
 /*
- * Has it accept only the clients that are in its queue now; on_retired comes after the last. True:
- * there are none, it may be closed at once.
+ * Has it accept only the clients that are in its queue now; on_retired comes after the last.
+ * `is_superseded`: another listener has the address, too, and would serve those who come after
+ * them; so they are accepted as well, for as long as somebody waits. True: nobody does, it may be
+ * closed at once.
  */
-bool listener_retire(struct listener *listener);
+bool listener_retire(struct listener *listener, bool is_superseded);
+
+/* Undoes listener_retire(). */
+void listener_revive(struct listener *listener);
 
 /* Closes the socket and removes a Unix socket's file; frees the listener in a later callback. */
 void listener_close(struct listener *listener);

@@ -125,10 +125,9 @@ static unsigned turn_window(struct log_limit *limit, uint64_t now_ms)
 void log_write_limited(struct log_limit *limit, uint64_t now_ms, enum log_level level,
                        const char *format, ...)
 {
-        char message[LINE_MAX_BYTES];
+        char message[LINE_MAX_BYTES], suffix[48] = "";
         unsigned n_suppressed = turn_window(limit, now_ms);
         va_list arguments;
-        int length;
 
         if (limit->n_written == LOG_LIMIT_BURST) {
                 limit->n_suppressed++;
@@ -138,11 +137,12 @@ void log_write_limited(struct log_limit *limit, uint64_t now_ms, enum log_level 
         if (!log_is_enabled(level))
                 return;
         va_start(arguments, format);
-        length = vsnprintf(message, sizeof(message), format, arguments);
+        if (n_suppressed > 0)
+                snprintf(suffix, sizeof(suffix), " (%u such lines suppressed before)",
+                         n_suppressed);
+        vsnprintf(message, sizeof(message) - strlen(suffix), format, arguments);
         va_end(arguments);
-        if (n_suppressed > 0 && (size_t)length < sizeof(message))
-                snprintf(message + length, sizeof(message) - (size_t)length,
-                         " (%u such lines suppressed before)", n_suppressed);
+        strcat(message, suffix);
         write_line(level, message);
 }
 

@@ -81,8 +81,10 @@ static struct connection_limits limits_of(const struct config *config)
 }
 
 /* The configured limit, as far as there are descriptors for it. */
-static uint64_t max_connections_of(const struct server *server, const struct config *config)
+static uint64_t max_connections_of(const struct server *server)
 {
+        const struct config *config = &server->config;
+
         if (config->max_connections == 0)
                 return (uint64_t)server->connections_possible;
         if (config->max_connections > server->connections_possible)
@@ -129,16 +131,17 @@ static uint64_t busy_poll_ns_of(const struct config *config)
         return uv_available_parallelism() > 1 ? (uint64_t)config->busy_poll_us * 1000 : 0;
 }
 
-static int apply(struct server *server, const struct config *config)
+/* Puts the configuration into force as far as the way in is concerned. */
+static int apply(struct server *server)
 {
         char problem[ACCEPTOR_PROBLEM_MAX];
-        int r = acceptor_apply(&server->acceptor, config, max_connections_of(server, config),
+        int r = acceptor_apply(&server->acceptor, &server->config, max_connections_of(server),
                                problem);
 
         if (r < 0)
                 log_error("%s", problem);
         else
-                report_backlogs(config);
+                report_backlogs(&server->config);
         return r;
 }
 
@@ -163,10 +166,11 @@ static int start_in_loop(struct server *server)
                 pool_stop(&server->pool);
                 return r;
         }
-        r = apply(server, config);
+        r = apply(server);
         if (r < 0) {
                 acceptor_close(&server->acceptor);
                 pool_stop(&server->pool);
+                acceptor_free(&server->acceptor);
         }
         return r;
 }
@@ -196,7 +200,9 @@ static int start(struct server *server)
         int r;
 
         if (possible < 0) {
-                log_error("the limit on open files is too low: %s", strerror((int)-possible));
+                log_error("the limit on open files: %s", possible == -EMFILE
+                                                                 ? "it is too low to serve anybody"
+                                                                 : strerror((int)-possible));
                 return (int)possible;
         }
         server->connections_possible = possible;
@@ -250,25 +256,24 @@ static void warn_restart(void *user, const char *option)
                     option);
 }
 
-/* The new configuration in place of the old, all or nothing. */
-static void replace_config(struct server *server, struct config *next)
+/* The new configuration in place of the old, all or nothing. Takes `next` over. */
+static void replace_config(struct server *server, const struct config *next)
 {
+        struct config previous = server->config;
         struct connection_limits limits;
 
-        config_keep_restart_only(next, &server->config, warn_restart, NULL);
-        limits = limits_of(next);
-        if (apply(server, next) < 0) {
+        server->config = *next;
+        config_keep_restart_only(&server->config, &previous, warn_restart, NULL);
+        if (apply(server) < 0) {
                 log_error("the configuration stays as it was");
-                config_free(next);
+                config_free(&server->config);
+                server->config = previous;
                 return;
         }
+        config_free(&previous);
+        limits = limits_of(&server->config);
         pool_set_limits(&server->pool, &limits);
-        pool_set_busy_poll(&server->pool, busy_poll_ns_of(next));
-        config_free(&server->config);
-        server->config = *next;
-        /* The lists that admission refers to are on the heap, and have moved with the struct. */
-        server->acceptor.admission.allow = &server->config.allow;
-        server->acceptor.admission.deny = &server->config.deny;
+        pool_set_busy_poll(&server->pool, busy_poll_ns_of(&server->config));
         server_set_log_level(&server->config, server->verbosity);
         log_notice("configuration reloaded");
         report_settings(&server->config, &server->pool, &server->acceptor);

@@ -1,0 +1,53 @@
+#pragma once
+
+/*
+ * The listeners that a configuration asks for, and how they follow it when it changes.
+ */
+
+#include <uv.h>
+
+#include "labels.h"
+#include "list.h"
+#include "listener.h"
+
+struct config;
+
+struct listener_set {
+        uv_loop_t *loop;
+        const struct listener_events *events;
+        void *user;
+        struct list active;   /* struct listener */
+        struct list retiring; /* the same: no longer wanted, serving their queue */
+        struct labels labels; /* listeners' names, which connections keep */
+};
+
+/* Room for a message on what could not be bound. */
+#define LISTENER_SET_PROBLEM_MAX 256
+
+/* An empty set. `events` and `user` are the listeners', and must outlive the set. */
+void listener_set_init(struct listener_set *set, uv_loop_t *loop,
+                       const struct listener_events *events, void *user);
+
+/*
+ * Opens listeners that are new, retires those that are gone, leaves the others open. The new ones
+ * do not accept yet. All or nothing: on failure (listener_open()'s) everything is as before, and
+ * `problem` names the address.
+ */
+int listener_set_apply(struct listener_set *set, const struct config *config,
+                       char problem[static LISTENER_SET_PROBLEM_MAX]);
+
+void listener_set_pause(struct listener_set *set);
+
+void listener_set_resume(struct listener_set *set);
+
+/* Closes a listener that has retired. */
+void listener_set_remove(struct listener_set *set, struct listener *listener);
+
+/* Serves what is in the queues now, and closes all listeners. */
+void listener_set_finish(struct listener_set *set);
+
+/* Closes all listeners, whoever waits. */
+void listener_set_close(struct listener_set *set);
+
+/* Frees the names. The listeners must have been closed, and the workers have ended. */
+void listener_set_free(struct listener_set *set);
