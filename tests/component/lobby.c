@@ -1,0 +1,142 @@
+#include "lobby.h"
+
+#include <criterion/criterion.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "stage.h"
+
+static void on_release(void *user)
+{
+        acceptor_on_release(&((struct lobby *)user)->acceptor);
+}
+
+void lobby_init(struct lobby *lobby)
+{
+        memset(lobby, 0, sizeof(*lobby));
+        warm_up();
+        lobby->n_descriptors = count_descriptors();
+        lobby->max_connections = 1000;
+        lobby->config.listeners = lobby->listeners;
+        lobby->config.tcp_nodelay = true;
+        lobby->config.tcp_keepalive = (struct config_keepalive){.interval_s = 75, .count = 9};
+        cr_assert_eq(uv_loop_init(&lobby->loop), 0);
+        cr_assert_eq(pool_start(&lobby->pool, &lobby->loop, 2, 4096, &(struct connection_limits){0},
+                                on_release, lobby),
+                     0);
+        cr_assert_eq(acceptor_init(&lobby->acceptor, &lobby->loop, &lobby->pool), 0);
+}
+
+void lobby_set_listeners(struct lobby *lobby, size_t n, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, n);
+        lobby->config.n_listeners = n;
+        for (size_t i = 0; i < n; i++) {
+                struct config_listener *listener = &lobby->listeners[i];
+
+                *listener = (struct config_listener){.backlog = 1024, .mode = 0660};
+                snprintf(listener->address, sizeof(listener->address), "%s",
+                         va_arg(arguments, const char *));
+                listener->port = va_arg(arguments, int);
+        }
+        va_end(arguments);
+}
+
+int lobby_apply(struct lobby *lobby)
+{
+        return acceptor_apply(&lobby->acceptor, &lobby->config, lobby->max_connections,
+                              lobby->problem);
+}
+
+void lobby_open(struct lobby *lobby, uint64_t max_connections)
+{
+        lobby_init(lobby);
+        lobby->max_connections = max_connections;
+        lobby_set_listeners(lobby, 1, "127.0.0.1", 0);
+        cr_assert_eq(lobby_apply(lobby), 0);
+}
+
+struct listener *lobby_listener(struct lobby *lobby, unsigned i)
+{
+        struct list *node = lobby->acceptor.listeners.active.next;
+
+        for (; i > 0; i--)
+                node = node->next;
+        cr_assert_neq(node, &lobby->acceptor.listeners.active);
+        return CONTAINER_OF(node, struct listener, link);
+}
+
+uint16_t lobby_port(struct lobby *lobby, unsigned i)
+{
+        struct sockaddr_storage sockaddr;
+        socklen_t length = sizeof(sockaddr);
+        struct address address;
+
+        cr_assert_eq(getsockname(lobby_listener(lobby, i)->descriptor, (struct sockaddr *)&sockaddr,
+                                 &length),
+                     0);
+        cr_assert_eq(address_from_sockaddr(&address, (struct sockaddr *)&sockaddr), 0);
+        return address.port;
+}
+
+int lobby_connect(struct lobby *lobby)
+{
+        return client_connect(lobby_port(lobby, 0));
+}
+
+void lobby_part(int client)
+{
+        client_echo(client, "served");
+        close(client);
+}
+
+bool lobby_is_shared(const struct listener *listener)
+{
+        int value = 0;
+
+        getsockopt(listener->descriptor, SOL_SOCKET, SO_REUSEPORT, &value,
+                   &(socklen_t){sizeof(value)});
+        return value != 0;
+}
+
+void lobby_turn(struct lobby *lobby)
+{
+        uv_run(&lobby->loop, UV_RUN_NOWAIT);
+        sched_yield();
+}
+
+void lobby_await_accepted(struct lobby *lobby, uint64_t n)
+{
+        while (lobby->acceptor.n_accepted < n)
+                lobby_turn(lobby);
+}
+
+void lobby_await_load(struct lobby *lobby, uint64_t n)
+{
+        while (pool_load(&lobby->pool) > n)
+                lobby_turn(lobby);
+        lobby_turn(lobby);
+}
+
+void lobby_await_retired(struct lobby *lobby)
+{
+        while (!list_is_empty(&lobby->acceptor.listeners.retiring))
+                lobby_turn(lobby);
+}
+
+void lobby_close(struct lobby *lobby)
+{
+        acceptor_close(&lobby->acceptor);
+        pool_stop(&lobby->pool);
+        uv_run(&lobby->loop, UV_RUN_DEFAULT);
+        cr_assert_eq(uv_loop_close(&lobby->loop), 0);
+        acceptor_free(&lobby->acceptor);
+        cr_assert_eq(count_descriptors(), lobby->n_descriptors);
+        expect_no_leaks();
+}

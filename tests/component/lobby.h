@@ -1,0 +1,66 @@
+#pragma once
+
+/*
+ * An acceptor with a pool of workers, in a main loop that the test turns itself.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "acceptor.h"
+#include "config_data.h"
+#include "pool.h"
+
+#define LOBBY_LISTENERS_MAX 4
+
+struct lobby {
+        uv_loop_t loop;
+        struct pool pool;
+        struct acceptor acceptor;
+        struct config config; /* in force after lobby_apply() */
+        struct config_listener listeners[LOBBY_LISTENERS_MAX];
+        uint64_t max_connections;
+        char problem[ACCEPTOR_PROBLEM_MAX];
+        unsigned n_descriptors;
+};
+
+/* Everything but the listeners; the configuration has none yet, and no limits. */
+void lobby_init(struct lobby *lobby);
+
+/* The configuration's listeners from now on: an address and a port each. */
+void lobby_set_listeners(struct lobby *lobby, size_t n, ...);
+
+int lobby_apply(struct lobby *lobby);
+
+/* All of it, listening on 127.0.0.1 and any free port; so many connections, then clients wait. */
+void lobby_open(struct lobby *lobby, uint64_t max_connections);
+
+/* The i-th listener that is open. */
+struct listener *lobby_listener(struct lobby *lobby, unsigned i);
+
+uint16_t lobby_port(struct lobby *lobby, unsigned i);
+
+/* Connects to the first listener. */
+int lobby_connect(struct lobby *lobby);
+
+/* Expects that the client is served, and closes it. */
+void lobby_part(int client);
+
+/* Whether another socket may bind the listener's address too. */
+bool lobby_is_shared(const struct listener *listener);
+
+/* Lets the main loop do what there is to do now. */
+void lobby_turn(struct lobby *lobby);
+
+/* Turns until so many were accepted. */
+void lobby_await_accepted(struct lobby *lobby, uint64_t n);
+
+/* Turns until no more than so many connections are open. */
+void lobby_await_load(struct lobby *lobby, uint64_t n);
+
+/* Turns until retired listeners have gone. */
+void lobby_await_retired(struct lobby *lobby);
+
+/* Ends all of it; expects that nothing is left. */
+void lobby_close(struct lobby *lobby);

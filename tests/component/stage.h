@@ -1,0 +1,71 @@
+#pragma once
+
+/*
+ * Connections on a loop that the test turns itself, and their clients; and what every component
+ * test asks at its end: whether anything was left behind.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "connection.h"
+
+/* How long a test may take: only a hang does. */
+#define HANG_S 60
+
+struct stage {
+        uv_loop_t loop;
+        struct stats stats;
+        struct connection_context context;
+        unsigned n_closed;  /* connections that have ended */
+        uint64_t closed_ms; /* loop time of the last one's end */
+        unsigned n_descriptors;
+};
+
+void stage_open(struct stage *stage);
+
+/* Opens a connection over TCP on loopback; returns the client's end. */
+int stage_connect(struct stage *stage);
+
+/* The same over a pair of Unix sockets. */
+int stage_connect_unix(struct stage *stage);
+
+/* Lets the loop do what there is to do now. */
+void stage_turn(struct stage *stage);
+
+/* Turns until so many connections have ended. */
+void stage_await_closed(struct stage *stage, unsigned n);
+
+/* Turns until `counter` has reached `value`. */
+void stage_await(struct stage *stage, const stats_counter *counter, uint64_t value);
+
+/* Sends so many bytes of the pattern at most `chunk` at a time, and expects them back. */
+void stage_exchange(struct stage *stage, int client, uint64_t length, size_t chunk);
+
+/* Sends the pattern without reading until the connection holds bytes back; returns bytes sent. */
+uint64_t stage_fill(struct stage *stage, int client);
+
+/* Expects bytes of the pattern from `offset` on. */
+void stage_receive(struct stage *stage, int client, uint64_t offset, uint64_t length);
+
+/* Ends the loop; expects that everything is closed, freed and counted out. */
+void stage_close(struct stage *stage);
+
+/* Has libuv open what it keeps for the whole process, and ignores SIGPIPE as the server does. */
+void warm_up(void);
+
+/* Descriptors that are open now. */
+unsigned count_descriptors(void);
+
+/* Memory that nobody refers to any more fails the test; in a build with the sanitizer. */
+void expect_no_leaks(void);
+
+/* Two connected TCP sockets over loopback; the second one as a listener would give it. */
+void tcp_pair(int ret_sockets[2]);
+
+/* The same with Unix sockets. */
+void unix_pair(int ret_sockets[2]);
+
+/* A new directory for Unix sockets and files; its name fits in `path`. */
+void make_directory(char path[static 64]);
