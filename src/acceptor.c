@@ -18,8 +18,8 @@
 #include <string.h>
 
 #include "config_data.h"
-#include "connection.h"
 #include "pool.h"
+#include "socket.h"
 
 #define RETRY_MS 100
 
@@ -113,7 +113,7 @@ static void refuse(struct acceptor *acceptor, struct listener *listener, int des
 {
         char text[ADDRESS_TEXT_MAX];
 
-        connection_refuse(descriptor);
+        socket_reset(descriptor);
         acceptor->n_refused[verdict]++;
         log_write_limited(limit_of(acceptor, EVENT_REFUSED), uv_now(acceptor->loop),
                           LOG_LEVEL_NOTICE, "refused peer=%s listener=%s reason=%s",
@@ -135,7 +135,7 @@ static void on_accept(void *user, struct listener *listener, int descriptor,
         }
         r = pool_post(acceptor->pool, descriptor, peer, listener->label);
         if (r < 0) {
-                connection_refuse(descriptor);
+                socket_reset(descriptor);
                 on_shortage(acceptor, listener, r);
                 return;
         }

@@ -7,11 +7,14 @@
  *  5. on_event() writes the rest; when all is written, back to 2.
  *  6. End of input: close. on_poll_closed() frees the connection and tells the worker.
  *
+ * At the end of its lifetime a connection lingers before it is closed: linger() ends the output,
+ * discard() drops what still comes in, and on_due() sees when the kernel has delivered all.
+ *
  * What can go wrong:
  *  - the descriptor cannot be watched: connection_open() fails, the caller still has it;
  *  - the peer resets, or a read or write fails: closed with a reset, reason reset or error;
  *  - no memory for the copy of 4, or the watch cannot be changed: the same, reason error;
- *  - a timeout: on_timer() ends the connection as the echo's table says;
+ *  - a timeout: on_due() ends the connection as the echo's table says;
  *  - connection_reset_all(): a reset, reason drain.
  *
  * There is one read for each turn of the loop, so that a busy stream cannot keep the others
@@ -24,10 +27,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "close_record.h"
 #include "pending.h"
+#include "socket.h"
 #include "util.h"
 
 /*
@@ -35,6 +40,7 @@
  * so, often; else after an eighth of the time that it has not.
  */
 #define LOOK_MIN_MS 25
+#define LOOK_MAX_MS 1000
 
 /*
  * What every message touches lies together, since with thousands of ready connections cache misses
@@ -59,7 +65,7 @@ static_assert(offsetof(struct connection, context) % SLAB_ALIGNMENT == 0,
 static_assert(sizeof(struct connection) <= 320, "an idle connection costs less than 400 bytes");
 
 static void on_event(uv_poll_t *poll, int status, int events);
-static void on_timer(uv_timer_t *timer);
+static void on_due(struct timer_entry *entry);
 static void on_poll_closed(uv_handle_t *handle);
 static void set_timer(struct connection *connection);
 static void follow(struct connection *connection, enum echo_action action);
@@ -77,19 +83,18 @@ int connection_context_init(struct connection_context *context, uv_loop_t *loop,
         context->buffer = malloc(buffer_size);
         if (!context->buffer)
                 return -ENOMEM;
-        r = uv_timer_init(loop, &context->timer);
+        r = timers_init(&context->timers, loop, on_due);
         if (r < 0) {
                 free(context->buffer);
                 return r;
         }
-        timer_wheel_init(&context->wheel, uv_now(loop));
         slab_init(&context->slab, sizeof(struct connection));
         return 0;
 }
 
 void connection_context_close(struct connection_context *context)
 {
-        uv_close((uv_handle_t *)&context->timer, NULL);
+        timers_close(&context->timers);
 }
 
 void connection_context_free(struct connection_context *context)
@@ -161,19 +166,6 @@ static void visit_reset(uv_handle_t *handle, void *user)
 void connection_reset_all(struct connection_context *context)
 {
         uv_walk(context->loop, visit_reset, NULL);
-}
-
-static void reset_on_close(int descriptor)
-{
-        /* Fails on a Unix socket, where there is no such thing. */
-        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
-                   sizeof(struct linger));
-}
-
-void connection_refuse(int descriptor)
-{
-        reset_on_close(descriptor);
-        close(descriptor);
 }
 
 static enum echo_reason reason_of_error(int error)
@@ -256,13 +248,16 @@ static void on_writable(struct connection *connection, int descriptor)
         follow(connection, action);
 }
 
-static enum echo_reason reason_of_socket_error(int descriptor)
+/* Drops input; the connection is in LINGERING. */
+static void discard(struct connection *connection, int descriptor)
 {
-        int error = 0;
+        struct connection_context *context = connection->context;
+        ssize_t n = read(descriptor, context->buffer, context->buffer_size);
 
-        if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)}) < 0)
-                return ECHO_ERROR;
-        return reason_of_error(error);
+        if (n == 0)
+                end(connection, ECHO_EOF);
+        else if (n < 0 && !is_again(errno))
+                end(connection, reason_of_error(errno));
 }
 
 static void on_event(uv_poll_t *poll, int status, int events)
@@ -273,9 +268,11 @@ static void on_event(uv_poll_t *poll, int status, int events)
         (void)events;
         connection->context->n_events++;
         if (status < 0)
-                end(connection, reason_of_socket_error(descriptor));
+                end(connection, reason_of_error(socket_error(descriptor)));
         else if (connection->echo.state == ECHO_OPEN)
                 on_readable(connection, descriptor);
+        else if (connection->echo.state == ECHO_LINGERING)
+                discard(connection, descriptor);
         else
                 on_writable(connection, descriptor);
 }
@@ -293,57 +290,40 @@ static uint64_t next_look(const struct connection *connection)
         enum echo_reason reason;
         uint64_t deadline_ms = next_deadline(connection, &reason);
 
-        if (!connection->pending || deadline_ms == NO_DEADLINE)
+        if (!connection->pending)
                 return deadline_ms;
+        if (deadline_ms == NO_DEADLINE && connection->echo.state != ECHO_LINGERING)
+                return NO_DEADLINE;
         stalled_ms = now_ms - connection->last_activity_ms;
-        return MIN(deadline_ms, now_ms + MAX(stalled_ms / 8, (uint64_t)LOOK_MIN_MS));
-}
-
-static void wind_timer(struct connection_context *context)
-{
-        uint64_t next_ms = timer_wheel_next(&context->wheel), now_ms = uv_now(context->loop);
-
-        if (uv_is_closing((uv_handle_t *)&context->timer))
-                return;
-        if (next_ms == NO_DEADLINE)
-                uv_timer_stop(&context->timer);
-        else if (!uv_is_active((uv_handle_t *)&context->timer) ||
-                 next_ms < now_ms + uv_timer_get_due_in(&context->timer))
-                uv_timer_start(&context->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0,
-                               0);
+        return MIN(deadline_ms,
+                   now_ms + MIN(MAX(stalled_ms / 8, (uint64_t)LOOK_MIN_MS), (uint64_t)LOOK_MAX_MS));
 }
 
 /* A timer that already fires early enough stays as it is: the deadline is looked up again then. */
 static void set_timer(struct connection *connection)
 {
-        struct connection_context *context = connection->context;
         uint64_t look_ms = next_look(connection);
 
-        if (look_ms >= connection->timer.deadline_ms)
-                return;
-        timer_wheel_schedule(&context->wheel, &connection->timer, look_ms);
-        wind_timer(context);
+        if (look_ms < connection->timer.deadline_ms)
+                timers_schedule(&connection->context->timers, &connection->timer, look_ms);
 }
 
-static void on_timer(uv_timer_t *timer)
+/* A deadline of this connection may have come, or its peer may have got something. */
+static void on_due(struct timer_entry *entry)
 {
-        struct connection_context *context = CONTAINER_OF(timer, struct connection_context, timer);
-        uint64_t now_ms = uv_now(context->loop);
-        struct timer_entry *entry;
+        struct connection *connection = CONTAINER_OF(entry, struct connection, timer);
+        struct pending *pending = connection->pending;
+        uint64_t now_ms = uv_now(connection->context->loop);
+        enum echo_reason reason;
 
-        while ((entry = timer_wheel_pop(&context->wheel, now_ms))) {
-                struct connection *connection = CONTAINER_OF(entry, struct connection, timer);
-                enum echo_reason reason;
-
-                if (connection->pending &&
-                    pending_has_moved(connection->pending, connection->descriptor))
-                        connection->last_activity_ms = now_ms;
-                if (next_deadline(connection, &reason) <= now_ms)
-                        end(connection, reason);
-                if (connection->echo.state != ECHO_CLOSING)
-                        set_timer(connection);
-        }
-        wind_timer(context);
+        if (pending && pending_has_moved(pending, connection->descriptor))
+                connection->last_activity_ms = now_ms;
+        if (connection->echo.state == ECHO_LINGERING && pending_is_delivered(pending))
+                follow(connection, echo_delivered(&connection->echo));
+        else if (next_deadline(connection, &reason) <= now_ms)
+                end(connection, reason);
+        if (connection->echo.state != ECHO_CLOSING)
+                set_timer(connection);
 }
 
 static void close_connection(struct connection *connection, bool is_reset)
@@ -363,9 +343,11 @@ static void close_connection(struct connection *connection, bool is_reset)
         drop_pending(connection);
         timer_wheel_cancel(&connection->timer);
         uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+        /* Allowed as soon as uv_close() was called on its uv_poll_t. */
         if (is_reset)
-                reset_on_close(descriptor);
-        close(descriptor); /* allowed as soon as uv_close() was called on its uv_poll_t */
+                socket_reset(descriptor);
+        else
+                close(descriptor);
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -377,10 +359,28 @@ static void on_poll_closed(uv_handle_t *handle)
         context->on_closed(context->user);
 }
 
+/* Ends the output. Where nothing is under way there is nothing to wait for. */
+static void linger(struct connection *connection)
+{
+        if (socket_is_settled(connection->descriptor)) {
+                follow(connection, echo_delivered(&connection->echo));
+                return;
+        }
+        connection->pending = pending_new(NULL, 0);
+        if (!connection->pending || shutdown(connection->descriptor, SHUT_WR) < 0 ||
+            uv_poll_start(&connection->poll, UV_READABLE, on_event) < 0)
+                end(connection, ECHO_ERROR);
+        else
+                set_timer(connection);
+}
+
 /* Does what the echo says comes next. */
 static void follow(struct connection *connection, enum echo_action action)
 {
         switch (action) {
+        case ECHO_LINGER:
+                linger(connection);
+                break;
         case ECHO_READ:
         case ECHO_WRITE:
                 /* The socket is watched already, so this can fail only by a mistake of ours. */

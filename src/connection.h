@@ -14,13 +14,12 @@
 #include "deadline.h"
 #include "slab.h"
 #include "stats.h"
-#include "timer_wheel.h"
+#include "timers.h"
 
 /* What all connections of a worker share. Owned by the worker. */
 struct connection_context {
         uv_loop_t *loop;
-        uv_timer_t timer; /* turns the wheel */
-        struct timer_wheel wheel;
+        struct timers timers;
         struct slab slab;
         char *buffer; /* every read goes into it, and is written out of it at once */
         size_t buffer_size;
@@ -59,6 +58,3 @@ void connection_set_limits(struct connection_context *context,
 
 /* Resets every open connection, for the reason ECHO_DRAIN. */
 void connection_reset_all(struct connection_context *context);
-
-/* Closes a socket so that the peer sees a reset (RST; on a Unix socket: what unread data does). */
-void connection_refuse(int descriptor);

@@ -5,15 +5,17 @@
 uint64_t deadline_next(const struct connection_limits *limits, const struct echo *echo,
                        uint64_t opened_ms, uint64_t active_ms, enum echo_reason *ret_reason)
 {
-        bool is_pending = echo->pending > 0, is_flushing = echo->state == ECHO_FLUSHING;
-        /* While it flushes, its lifetime is over already, and only the peer's patience counts. */
+        /* While it flushes and lingers its lifetime is over, and only the peer's patience counts.
+         */
+        bool is_ending = echo->state == ECHO_FLUSHING || echo->state == ECHO_LINGERING;
+        bool is_pending = echo->pending > 0 || echo->state == ECHO_LINGERING;
         const struct {
                 uint64_t since_ms, limit_ms;
                 enum echo_reason reason;
         } candidates[] = {
                 {active_ms, is_pending ? limits->write_timeout_ms : 0, ECHO_WRITE_TIMEOUT},
                 {active_ms, limits->idle_timeout_ms, ECHO_IDLE_TIMEOUT},
-                {opened_ms, is_flushing ? 0 : limits->max_lifetime_ms, ECHO_MAX_LIFETIME},
+                {opened_ms, is_ending ? 0 : limits->max_lifetime_ms, ECHO_MAX_LIFETIME},
         };
         uint64_t deadline_ms = NO_DEADLINE;
 

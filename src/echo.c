@@ -5,9 +5,10 @@
 
 /* The moves that the diagram shows; everything else is a mistake of ours. */
 static const bool MOVES[N_ECHO_STATES][N_ECHO_STATES] = {
-        [ECHO_OPEN] = {[ECHO_PAUSED] = true, [ECHO_CLOSING] = true},
+        [ECHO_OPEN] = {[ECHO_PAUSED] = true, [ECHO_LINGERING] = true, [ECHO_CLOSING] = true},
         [ECHO_PAUSED] = {[ECHO_OPEN] = true, [ECHO_FLUSHING] = true, [ECHO_CLOSING] = true},
-        [ECHO_FLUSHING] = {[ECHO_CLOSING] = true},
+        [ECHO_FLUSHING] = {[ECHO_LINGERING] = true, [ECHO_CLOSING] = true},
+        [ECHO_LINGERING] = {[ECHO_CLOSING] = true},
 };
 
 /*
@@ -23,7 +24,7 @@ static const struct {
         [ECHO_RESET] = {"reset", ECHO_ABORT, ECHO_ABORT},
         [ECHO_IDLE_TIMEOUT] = {"idle_timeout", ECHO_CLOSE, ECHO_ABORT},
         [ECHO_WRITE_TIMEOUT] = {"write_timeout", ECHO_ABORT, ECHO_ABORT},
-        [ECHO_MAX_LIFETIME] = {"max_lifetime", ECHO_CLOSE, ECHO_WRITE},
+        [ECHO_MAX_LIFETIME] = {"max_lifetime", ECHO_LINGER, ECHO_WRITE},
         [ECHO_DRAIN] = {"drain", ECHO_ABORT, ECHO_ABORT},
         [ECHO_ERROR] = {"error", ECHO_ABORT, ECHO_ABORT},
 };
@@ -58,23 +59,48 @@ enum echo_action echo_flushed(struct echo *echo, size_t n_written)
         if (echo->pending > 0)
                 return ECHO_WRITE;
         if (echo->state == ECHO_FLUSHING) {
-                move(echo, ECHO_CLOSING);
-                return ECHO_CLOSE;
+                move(echo, ECHO_LINGERING);
+                return ECHO_LINGER;
         }
         move(echo, ECHO_OPEN);
         return ECHO_READ;
 }
 
+enum echo_action echo_delivered(struct echo *echo)
+{
+        assert(echo->state == ECHO_LINGERING);
+        move(echo, ECHO_CLOSING);
+        return ECHO_CLOSE;
+}
+
+/* It is ending already: an end of input is welcome, everything else a failure. */
+static enum echo_action end_of_lingering(struct echo *echo, enum echo_reason reason)
+{
+        move(echo, ECHO_CLOSING);
+        if (reason == ECHO_EOF)
+                return ECHO_CLOSE;
+        echo->reason = (uint8_t)reason;
+        return ECHO_ABORT;
+}
+
 enum echo_action echo_end(struct echo *echo, enum echo_reason reason)
 {
+        static const enum echo_state next[] = {
+                [ECHO_WRITE] = ECHO_FLUSHING,
+                [ECHO_LINGER] = ECHO_LINGERING,
+                [ECHO_CLOSE] = ECHO_CLOSING,
+                [ECHO_ABORT] = ECHO_CLOSING,
+        };
         bool is_pending = echo->state != ECHO_OPEN;
         enum echo_action action =
                 is_pending ? ENDINGS[reason].when_pending : ENDINGS[reason].when_flushed;
 
+        if (echo->state == ECHO_LINGERING)
+                return end_of_lingering(echo, reason);
         if (action == ECHO_WRITE && echo->state == ECHO_FLUSHING)
                 return ECHO_WRITE; /* it is on its way out already */
         echo->reason = (uint8_t)reason;
-        move(echo, action == ECHO_WRITE ? ECHO_FLUSHING : ECHO_CLOSING);
+        move(echo, next[action]);
         return action;
 }
 

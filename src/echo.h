@@ -4,25 +4,30 @@
  * The echo: what a connection does next. Pure: no libuv, no I/O, no clock. The caller reads,
  * writes at once what it read, tells what came of it, and does as the action returned says.
  *
- *            short write                 max_lifetime
- *    OPEN ───────────────▶ PAUSED ───────────────────▶ FLUSHING
- *     │  ◀───────────────   │                            │
- *     │    flushed          │ stuck, failed              │ flushed, stuck, failed
- *     ▼                     ▼                            ▼
- *  CLOSING ◀─────────────────────────────────────────────┘
+ *            short write                max_lifetime
+ *    OPEN ───────────────▶ PAUSED ──────────────────▶ FLUSHING
+ *     │ │ ◀─────────────── │                           │ │ flushed
+ *     │ │     flushed      │                           │ ▼
+ *     │ └──────────────────┼─── max_lifetime ────▶ LINGERING
+ *     ▼                    ▼                           ▼ │ delivered
+ *  CLOSING ◀──────────── stuck, failed ──────────────────┘
  *
  * It reads in OPEN only, and only once everything before has been written; so it never holds more
  * than one read's worth of bytes, and the end of input is always found with nothing pending.
+ *
+ * A close with unread input makes the kernel reset the connection and drop what it has not
+ * delivered yet. The end of a lifetime can come in the middle of a stream; hence LINGERING.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum echo_state {
-        ECHO_OPEN,     /* nothing is pending; reads */
-        ECHO_PAUSED,   /* the socket did not take everything; writes, does not read */
-        ECHO_FLUSHING, /* the same, and closes after it */
-        ECHO_CLOSING,  /* nothing more happens */
+        ECHO_OPEN,      /* nothing is pending; reads */
+        ECHO_PAUSED,    /* the socket did not take everything; writes, does not read */
+        ECHO_FLUSHING,  /* the same, and ends after it */
+        ECHO_LINGERING, /* has said that it ends; drops input until the kernel has delivered all */
+        ECHO_CLOSING,   /* nothing more happens */
         N_ECHO_STATES,
 };
 
@@ -39,10 +44,11 @@ enum echo_reason {
 };
 
 enum echo_action {
-        ECHO_READ,  /* wait until it is readable */
-        ECHO_WRITE, /* wait until it is writable, then write what is pending */
-        ECHO_CLOSE, /* close; everything received has been sent */
-        ECHO_ABORT, /* reset, so that the peer cannot mistake it for the end */
+        ECHO_READ,   /* wait until it is readable */
+        ECHO_WRITE,  /* wait until it is writable, then write what is pending */
+        ECHO_LINGER, /* end the output; drop what comes in; tell of delivery, echo_delivered() */
+        ECHO_CLOSE,  /* close; everything received has been sent */
+        ECHO_ABORT,  /* reset, so that the peer cannot mistake it for the end */
 };
 
 /* 16 bytes. Owned by its connection. */
@@ -50,7 +56,7 @@ struct echo {
         uint64_t received; /* bytes; what was sent is this less what is pending */
         uint32_t pending;  /* bytes received and not yet sent */
         uint8_t state;     /* enum echo_state */
-        uint8_t reason;    /* enum echo_reason, set once CLOSING or FLUSHING */
+        uint8_t reason;    /* enum echo_reason, set with FLUSHING, LINGERING and CLOSING */
 };
 
 /* A fresh connection, OPEN. The first action is ECHO_READ. */
@@ -61,6 +67,9 @@ enum echo_action echo_received(struct echo *echo, size_t n_read, size_t n_writte
 
 /* In PAUSED or FLUSHING: the next `n_written` of the pending bytes were written. */
 enum echo_action echo_flushed(struct echo *echo, size_t n_written);
+
+/* In LINGERING: the peer's kernel has everything. */
+enum echo_action echo_delivered(struct echo *echo);
 
 /* The connection is to end, for this reason. In CLOSING it may not come. */
 enum echo_action echo_end(struct echo *echo, enum echo_reason reason);

@@ -287,6 +287,9 @@ static bool accept_one(struct listener *listener)
                         listener->events->on_shortage(listener->user, listener, -errno);
                 return false;
         }
+        /* What TCP's sockets inherit, see set_inherited_options(). */
+        if (listener->options.address.family == AF_UNIX)
+                set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1);
         /* The kernel gives a Unix peer without a name no more than its family. */
         if (address_from_sockaddr(&peer, (struct sockaddr *)&sockaddr) < 0)
                 peer = (struct address){.family = listener->options.address.family};

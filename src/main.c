@@ -1,9 +1,11 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <libconfig.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "config.h"
@@ -137,9 +139,21 @@ static int run(const struct arguments *arguments)
         else if (arguments->task == TASK_PRINT)
                 status = print_config(&config);
         else
-                log_notice("%s: the configuration is valid", arguments->origin.path);
+                log_notice("the configuration is valid");
         config_free(&config);
         return status;
+}
+
+/* A closed standard stream would become the next socket, and get the log. */
+static void open_standard_streams(void)
+{
+        int descriptor;
+
+        do
+                descriptor = open("/dev/null", O_RDWR | O_CLOEXEC);
+        while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+        if (descriptor >= 0)
+                close(descriptor);
 }
 
 int main(int argc, char **argv)
@@ -150,6 +164,7 @@ int main(int argc, char **argv)
         };
         int status;
 
+        open_standard_streams();
         log_setup();
         if (!overrides) {
                 log_error("out of memory");

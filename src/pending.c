@@ -25,7 +25,8 @@ struct pending *pending_new(const char *bytes, size_t length)
         if (!pending)
                 return NULL;
         *pending = (struct pending){.length = length, .n_unsent = UNSENT_UNKNOWN};
-        memcpy(pending->bytes, bytes, length);
+        if (length > 0)
+                memcpy(pending->bytes, bytes, length);
         return pending;
 }
 
@@ -48,6 +49,11 @@ bool pending_has_moved(struct pending *pending, int descriptor)
         if (ioctl(descriptor, SIOCOUTQ, &pending->n_unsent) < 0)
                 return false;
         return pending->n_unsent < n_before;
+}
+
+bool pending_is_delivered(const struct pending *pending)
+{
+        return pending->n_unsent == 0;
 }
 
 void pending_free(struct pending *pending)

@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * Bytes that a socket did not take: a copy of them, and how much the kernel gets rid of meanwhile.
+ * Bytes that a peer has not got yet: a copy of those that the socket did not take, and how much
+ * the kernel gets rid of meanwhile.
  */
 
 #include <stdbool.h>
@@ -10,7 +11,7 @@
 
 struct pending;
 
-/* A copy of `length` bytes; NULL: out of memory. pending_free() frees it. */
+/* A copy of `length` bytes, which may be 0; NULL: out of memory. pending_free() frees it. */
 struct pending *pending_new(const char *bytes, size_t length);
 
 /* Writes what is left. Returns how much the socket took; negative errno of write(2). */
@@ -21,6 +22,9 @@ ssize_t pending_write(struct pending *pending, int descriptor);
  * only once a good part of its buffer is free, and a slow reader may need long for that.
  */
 bool pending_has_moved(struct pending *pending, int descriptor);
+
+/* At the last look: whether the kernel had nothing left, neither bytes nor the end of output. */
+bool pending_is_delivered(const struct pending *pending);
 
 /* NULL is allowed. */
 void pending_free(struct pending *pending);

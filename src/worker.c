@@ -24,6 +24,7 @@
 
 #include "busy_poll.h"
 #include "log.h"
+#include "socket.h"
 
 struct parcel {
         int descriptor;
@@ -279,7 +280,7 @@ static void open_parcel(struct worker *worker, const struct parcel *parcel)
 
         if (r == 0)
                 return;
-        connection_refuse(parcel->descriptor);
+        socket_reset(parcel->descriptor);
         log_write_limited(&worker->failures, uv_now(&worker->loop), LOG_LEVEL_WARNING,
                           "connection dropped: %s", uv_strerror(r));
         on_closed(worker);

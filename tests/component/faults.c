@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -43,6 +44,7 @@ static const int USUAL_ERRORS[N_FAULT_TARGETS] = {
         [FAULT_CALLOC] = ENOMEM,
         [FAULT_REALLOC] = ENOMEM,
         [FAULT_ALIGNED_ALLOC] = ENOMEM,
+        [FAULT_MMAP] = ENOMEM,
         [FAULT_UV_LOOP_INIT] = EMFILE,
         [FAULT_UV_ASYNC_INIT] = EMFILE,
         [FAULT_UV_TIMER_INIT] = ENOMEM,
@@ -89,7 +91,8 @@ unsigned faults_n_calls(enum fault_target target)
 unsigned faults_n_allocations(void)
 {
         return faults_n_calls(FAULT_MALLOC) + faults_n_calls(FAULT_CALLOC) +
-               faults_n_calls(FAULT_REALLOC) + faults_n_calls(FAULT_ALIGNED_ALLOC);
+               faults_n_calls(FAULT_REALLOC) + faults_n_calls(FAULT_ALIGNED_ALLOC) +
+               faults_n_calls(FAULT_MMAP);
 }
 
 void faults_cut_write(size_t length)
@@ -262,6 +265,11 @@ WRAP(void *, calloc, FAULT_CALLOC, NULL, (size_t n, size_t size), (n, size))
 WRAP(void *, realloc, FAULT_REALLOC, NULL, (void *memory, size_t size), (memory, size))
 WRAP(void *, aligned_alloc, FAULT_ALIGNED_ALLOC, NULL, (size_t alignment, size_t size),
      (alignment, size))
+
+/* With _FILE_OFFSET_BITS=64 this is the name that mmap(2) goes by. */
+WRAP(void *, mmap64, FAULT_MMAP, MAP_FAILED,
+     (void *address, size_t length, int protection, int flags, int descriptor, off_t offset),
+     (address, length, protection, flags, descriptor, offset))
 
 WRAP(int, uv_loop_init, FAULT_UV_LOOP_INIT, -errno, (uv_loop_t * loop), (loop))
 WRAP(int, uv_async_init, FAULT_UV_ASYNC_INIT, -errno,

@@ -25,6 +25,7 @@ enum fault_target {
         FAULT_CALLOC,
         FAULT_REALLOC,
         FAULT_ALIGNED_ALLOC,
+        FAULT_MMAP,
         FAULT_UV_LOOP_INIT,
         FAULT_UV_ASYNC_INIT,
         FAULT_UV_TIMER_INIT,

@@ -200,8 +200,38 @@ Test(connection_timeouts, max_lifetime_closes_a_busy_connection)
                 advance(&stage, 550);
                 stage_exchange(&stage, client, 64, 64);
         }
-        expect_end(&stage, due_ms, ECHO_MAX_LIFETIME);
-        end_with_eof(&stage, client);
+        while (!client_is_readable(client, 0)) {
+                int next_ms = uv_backend_timeout(&stage.loop);
+
+                cr_assert_geq(next_ms, 0, "no timer is set");
+                advance(&stage, (uint64_t)next_ms);
+        }
+        cr_assert_geq(uv_now(&stage.loop), due_ms);
+        cr_assert_leq(uv_now(&stage.loop), due_ms + LATE_MS);
+        client_expect_eof(client);
+        close(client);
+        stage_await_closed(&stage, 1);
+        cr_assert_eq(stats_read(&stage.stats.closed[ECHO_MAX_LIFETIME]), 1);
+        stage_close(&stage);
+}
+
+Test(connection_timeouts, at_max_lifetime_unread_input_does_not_spoil_what_was_sent)
+{
+        struct stage stage;
+        int client = begin(&stage, &(struct connection_limits){.max_lifetime_ms = 1000});
+        char answer[4];
+
+        stage_exchange(&stage, client, 64, 64);
+        client_send(client, "last", 4);
+        stage_await(&stage, &stage.stats.sent_bytes, 68);
+        client_send(client, "unread", 6); /* comes in together with the end of the lifetime */
+        advance(&stage, 1100);
+        advance(&stage, LATE_MS);
+        client_receive(client, answer, 4);
+        cr_assert_arr_eq(answer, "last", 4);
+        close(client);
+        stage_await_closed(&stage, 1);
+        stage_close(&stage);
 }
 
 Test(connection_timeouts, max_lifetime_flushes_pending_output_before_fin)

@@ -214,7 +214,7 @@ static void expect_one_dropped_by(enum fault_target target)
         int neighbour, client;
 
         yard_open(&yard);
-        if (target != FAULT_ALIGNED_ALLOC) {
+        if (target != FAULT_MMAP) {
                 neighbour = post(&yard);
                 client_echo(neighbour, "before");
         }
@@ -223,7 +223,7 @@ static void expect_one_dropped_by(enum fault_target target)
         client_expect_reset(client);
         await_released(&yard, 1);
         cr_assert(faults_have_struck());
-        if (target == FAULT_ALIGNED_ALLOC)
+        if (target == FAULT_MMAP)
                 neighbour = post(&yard);
         cr_assert_eq(worker_load(yard.worker), 1);
         client_echo(neighbour, "after");
@@ -234,7 +234,7 @@ static void expect_one_dropped_by(enum fault_target target)
 
 Test(worker, goes_on_when_a_connection_cannot_be_opened)
 {
-        expect_one_dropped_by(FAULT_ALIGNED_ALLOC);
+        expect_one_dropped_by(FAULT_MMAP);
         expect_one_dropped_by(FAULT_UV_POLL_INIT);
         cr_assert_eq(faults_n_logged("connection dropped: "), 2);
         expect_one_dropped_by(FAULT_UV_POLL_START);

@@ -83,7 +83,7 @@ struct daemon *daemon_start(const char *const arguments[])
         }
         all[n] = NULL;
         daemon = daemon_spawn(all);
-        daemon_await_log(daemon, " workers=");
+        daemon_await_log(daemon, "workers=");
         for (line = daemon->log; (line = strstr(line, "listening on ")); line++) {
                 const char *end = strchr(line, '\n'), *colon = memrchr(line, ':', end - line);
 
@@ -158,6 +158,7 @@ unsigned daemon_count_log(struct daemon *daemon, const char *needle)
         unsigned n = 0;
 
         drain_log(daemon);
+        cr_assert_neq(needle[0], '\0');
         for (const char *p = daemon->log; p && (p = strstr(p, needle)); p++)
                 n++;
         return n;

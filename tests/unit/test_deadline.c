@@ -19,6 +19,7 @@ static void expect(struct connection_limits limits, struct echo echo, uint64_t d
 
 static const struct echo OPEN = {.state = ECHO_OPEN};
 static const struct echo PAUSED = {.state = ECHO_PAUSED, .pending = 1};
+static const struct echo LINGERING = {.state = ECHO_LINGERING};
 static const struct echo FLUSHING = {.state = ECHO_FLUSHING, .pending = 1};
 
 Test(deadline, without_limits_there_is_none)
@@ -65,7 +66,16 @@ Test(deadline, the_earliest_wins)
         expect(limits, PAUSED, OPENED_MS + 4001, ECHO_MAX_LIFETIME);
 }
 
-Test(deadline, a_lifetime_that_is_over_does_not_come_again_while_flushing)
+Test(deadline, a_lifetime_that_is_over_does_not_come_again)
 {
-        expect((struct connection_limits){.max_lifetime_ms = 10}, FLUSHING, NO_DEADLINE, NO_REASON);
+        const struct connection_limits limits = {.max_lifetime_ms = 10};
+
+        expect(limits, FLUSHING, NO_DEADLINE, NO_REASON);
+        expect(limits, LINGERING, NO_DEADLINE, NO_REASON);
+}
+
+Test(deadline, a_lingering_peer_may_not_stand_still_for_longer_than_write_timeout)
+{
+        expect((struct connection_limits){.write_timeout_ms = 300}, LINGERING, ACTIVE_MS + 300,
+               ECHO_WRITE_TIMEOUT);
 }

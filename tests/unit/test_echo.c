@@ -78,7 +78,7 @@ static struct echo echo_in(enum echo_state state)
         echo_init(&echo);
         if (state == ECHO_PAUSED || state == ECHO_FLUSHING)
                 echo_received(&echo, 10, 4);
-        if (state == ECHO_FLUSHING)
+        if (state == ECHO_FLUSHING || state == ECHO_LINGERING)
                 echo_end(&echo, ECHO_MAX_LIFETIME);
         if (state == ECHO_CLOSING)
                 echo_end(&echo, ECHO_EOF);
@@ -163,8 +163,10 @@ Test(echo, the_end_of_a_lifetime_flushes_at_every_cut_before_it_closes)
                         cr_assert_eq(stream.echo.state, ECHO_FLUSHING);
                         while (stream.echo.pending > 1)
                                 cr_assert_eq(flush(&stream, 1), ECHO_WRITE);
-                        cr_assert_eq(flush(&stream, 1), ECHO_CLOSE);
+                        cr_assert_eq(flush(&stream, 1), ECHO_LINGER);
                         expect_account(&stream);
+                        cr_assert_eq(stream.echo.state, ECHO_LINGERING);
+                        cr_assert_eq(echo_delivered(&stream.echo), ECHO_CLOSE);
                         cr_assert_eq(stream.echo.state, ECHO_CLOSING);
                         cr_assert_eq(stream.echo.reason, ECHO_MAX_LIFETIME);
                         cr_assert_arr_eq(stream.returned, stream.sent, n);
@@ -178,7 +180,7 @@ static const enum echo_action ENDINGS[ECHO_CLOSING][N_ECHO_REASONS] = {
                        [ECHO_RESET] = ECHO_ABORT,
                        [ECHO_IDLE_TIMEOUT] = ECHO_CLOSE,
                        [ECHO_WRITE_TIMEOUT] = ECHO_ABORT,
-                       [ECHO_MAX_LIFETIME] = ECHO_CLOSE,
+                       [ECHO_MAX_LIFETIME] = ECHO_LINGER,
                        [ECHO_DRAIN] = ECHO_ABORT,
                        [ECHO_ERROR] = ECHO_ABORT},
         [ECHO_PAUSED] = {[ECHO_EOF] = ECHO_ABORT,
@@ -195,6 +197,20 @@ static const enum echo_action ENDINGS[ECHO_CLOSING][N_ECHO_REASONS] = {
                            [ECHO_MAX_LIFETIME] = ECHO_WRITE,
                            [ECHO_DRAIN] = ECHO_ABORT,
                            [ECHO_ERROR] = ECHO_ABORT},
+        [ECHO_LINGERING] = {[ECHO_EOF] = ECHO_CLOSE,
+                            [ECHO_RESET] = ECHO_ABORT,
+                            [ECHO_IDLE_TIMEOUT] = ECHO_ABORT,
+                            [ECHO_WRITE_TIMEOUT] = ECHO_ABORT,
+                            [ECHO_MAX_LIFETIME] = ECHO_ABORT,
+                            [ECHO_DRAIN] = ECHO_ABORT,
+                            [ECHO_ERROR] = ECHO_ABORT},
+};
+
+static const enum echo_state NEXT[] = {
+        [ECHO_WRITE] = ECHO_FLUSHING,
+        [ECHO_LINGER] = ECHO_LINGERING,
+        [ECHO_CLOSE] = ECHO_CLOSING,
+        [ECHO_ABORT] = ECHO_CLOSING,
 };
 
 Test(echo, every_ending_in_every_state_leads_where_the_table_says)
@@ -203,12 +219,12 @@ Test(echo, every_ending_in_every_state_leads_where_the_table_says)
                 for (enum echo_reason reason = 0; reason < N_ECHO_REASONS; reason++) {
                         struct echo echo = echo_in(state);
                         enum echo_action action = echo_end(&echo, reason);
-                        enum echo_state next = action == ECHO_WRITE ? ECHO_FLUSHING : ECHO_CLOSING;
+                        bool is_welcome = state == ECHO_LINGERING && reason == ECHO_EOF;
 
                         cr_assert_eq(action, ENDINGS[state][reason], "state %d, %s", state,
                                      echo_reason_name(reason));
-                        cr_assert_eq(echo.state, next);
-                        cr_assert_eq(echo.reason, reason);
+                        cr_assert_eq(echo.state, NEXT[action]);
+                        cr_assert_eq(echo.reason, is_welcome ? ECHO_MAX_LIFETIME : reason);
                 }
         }
 }

@@ -1,9 +1,10 @@
-/* Linked with aligned_alloc() and free() wrapped, to see the chunks come and go, and to fail. */
+/* Linked with mmap() and munmap() wrapped, to see the chunks come and go, and to fail. */
 
 #include <criterion/criterion.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "slab.h"
 #include "trap.h"
@@ -13,26 +14,34 @@
 #define SIZE        400
 
 static unsigned n_taken, n_returned;
+static unsigned n_trims; /* calls of munmap(2) that belong to the last mmap(2) */
 static bool is_out_of_memory;
 
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-void __real_free(void *pointer);
-void __wrap_free(void *pointer);
+/* With _FILE_OFFSET_BITS=64 this is the name that mmap(2) goes by. */
+void *__real_mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset);
+int __real_munmap(void *address, size_t length);
+int __wrap_munmap(void *address, size_t length);
 
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
+void *__wrap_mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset)
 {
+        void *area;
+
         if (is_out_of_memory)
-                return NULL;
+                return MAP_FAILED;
         n_taken++;
-        return __real_aligned_alloc(alignment, size);
+        area = __real_mmap64(address, length, protection, flags, fd, offset);
+        n_trims = (uintptr_t)area % SLAB_CHUNK_SIZE ? 2 : 1;
+        return area;
 }
 
-void __wrap_free(void *pointer)
+int __wrap_munmap(void *address, size_t length)
 {
-        if (pointer)
+        if (n_trims > 0)
+                n_trims--;
+        else
                 n_returned++;
-        __real_free(pointer);
+        return __real_munmap(address, length);
 }
 
 static struct slab slab;

@@ -1,0 +1,24 @@
+#pragma once
+
+/*
+ * A temporary directory of the test's own, as the fixture of a suite:
+ * `TestSuite(reload, .init = scratch_make, .fini = scratch_remove)`.
+ */
+
+#include <stdint.h>
+
+void scratch_make(void);
+void scratch_remove(void);
+
+/* The path of a file in it. Valid until eight further calls. */
+const char *scratch_path(const char *name);
+
+/* Writes a file in it, all at once as an editor does; returns its path. */
+const char *scratch_write(const char *name, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/*
+ * A TCP port that nobody uses on any address. For tests that must name a port; it lies below those
+ * that the kernel gives to clients.
+ */
+uint16_t scratch_port(void);
