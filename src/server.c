@@ -28,6 +28,7 @@
 #include "pool.h"
 #include "report.h"
 #include "service_manager.h"
+#include "signals.h"
 
 #define STATUS_INTERVAL_MS 5000
 
@@ -42,20 +43,14 @@ struct server {
         int64_t connections_possible; /* what the limit on open files allows */
         struct pool pool;
         struct acceptor acceptor;
-        struct signal_watch {
-                uv_signal_t handle;
-                int number;
-                void (*on_signal)(uv_signal_t *handle, int number);
-        } signals[4];
+        struct signals signals;
         uv_timer_t drain_timer;
         uv_timer_t status_timer;
         uint64_t reported_load; /* in the last STATUS */
 };
 
 static void on_release(void *user);
-static void on_terminate(uv_signal_t *handle, int number);
-static void on_reload(uv_signal_t *handle, int number);
-static void on_statistics(uv_signal_t *handle, int number);
+static void on_signal(void *user, int number);
 static void on_drain_timeout(uv_timer_t *timer);
 static void on_status(uv_timer_t *timer);
 
@@ -95,20 +90,6 @@ static uint64_t max_connections_of(const struct server *server)
         return (uint64_t)MIN(config->max_connections, server->connections_possible);
 }
 
-static int watch_signals(struct server *server)
-{
-        for (size_t i = 0; i < ARRAY_SIZE(server->signals); i++) {
-                struct signal_watch *watch = &server->signals[i];
-                int r = uv_signal_init(&server->loop, &watch->handle);
-
-                if (r == 0)
-                        r = uv_signal_start(&watch->handle, watch->on_signal, watch->number);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
 static int start_timers(struct server *server)
 {
         int r = uv_timer_init(&server->loop, &server->drain_timer);
@@ -145,19 +126,14 @@ static int apply(struct server *server)
         return r;
 }
 
-/* What was made before a failure is undone by stop() and close_loop(), in server_run(). */
-static int start_in_loop(struct server *server)
+/* On failure what was made before is closed, but for the timers, which close_loop() closes. */
+static int start_serving(struct server *server)
 {
         const struct config *config = &server->config;
         const struct connection_limits limits = limits_of(config);
-        int r = watch_signals(server);
+        int r = pool_start(&server->pool, &server->loop, n_workers_of(config),
+                           (size_t)config->read_buffer, &limits, on_release, server);
 
-        if (r == 0)
-                r = start_timers(server);
-        if (r < 0)
-                return r;
-        r = pool_start(&server->pool, &server->loop, n_workers_of(config),
-                       (size_t)config->read_buffer, &limits, on_release, server);
         if (r < 0)
                 return r;
         pool_set_busy_poll(&server->pool, busy_poll_ns_of(config));
@@ -172,6 +148,20 @@ static int start_in_loop(struct server *server)
                 pool_stop(&server->pool);
                 acceptor_free(&server->acceptor);
         }
+        return r;
+}
+
+static int start_in_loop(struct server *server)
+{
+        int r = start_timers(server);
+
+        if (r == 0)
+                r = signals_open(&server->signals, &server->loop, on_signal, server);
+        if (r < 0)
+                return r;
+        r = start_serving(server);
+        if (r < 0)
+                signals_close(&server->signals);
         return r;
 }
 
@@ -222,15 +212,11 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
                 .origin = origin,
                 .verbosity = verbosity,
                 .reported_load = UINT64_MAX,
-                .signals = {{.number = SIGTERM, .on_signal = on_terminate},
-                            {.number = SIGINT, .on_signal = on_terminate},
-                            {.number = SIGHUP, .on_signal = on_reload},
-                            {.number = SIGUSR1, .on_signal = on_statistics}},
         };
         int r;
 
         *config = CONFIG_NULL;
-        signal(SIGPIPE, SIG_IGN);
+        signals_block();
         log_use_time_stamps();
         log_notice("echod " ECHOD_VERSION " starting, libuv %s", uv_version_string());
         r = start(&server);
@@ -279,14 +265,12 @@ static void replace_config(struct server *server, const struct config *next)
         report_settings(&server->config, &server->pool, &server->acceptor);
 }
 
-static void on_reload(uv_signal_t *handle, int number)
+static void reload(struct server *server)
 {
-        struct server *server = CONTAINER_OF(handle->loop, struct server, loop);
         struct config_problems problems = {.report = server_log_problem};
         struct config next;
         int r;
 
-        (void)number;
         if (server->state != RUNNING) {
                 log_notice("no reload while stopping");
                 return;
@@ -302,18 +286,11 @@ static void on_reload(uv_signal_t *handle, int number)
         service_manager_ready();
 }
 
-static void on_statistics(uv_signal_t *handle, int number)
-{
-        struct server *server = CONTAINER_OF(handle->loop, struct server, loop);
-
-        (void)number;
-        report_statistics(&server->pool, &server->acceptor);
-}
-
 /* Closes everything; the loop then runs out. */
 static void stop(struct server *server)
 {
         server->state = STOPPED;
+        signals_close(&server->signals);
         acceptor_close(&server->acceptor);
         pool_stop(&server->pool);
         uv_walk(&server->loop, close_handle, NULL);
@@ -337,10 +314,9 @@ static void on_release(void *user)
         check_drained(server);
 }
 
-static void on_terminate(uv_signal_t *handle, int number)
+/* SIGTERM or SIGINT. */
+static void terminate(struct server *server, int number)
 {
-        struct server *server = CONTAINER_OF(handle->loop, struct server, loop);
-
         if (server->state == DRAINING) {
                 log_notice("%s again: resetting %llu connections", strsignal(number),
                            (unsigned long long)pool_load(&server->pool));
@@ -358,6 +334,23 @@ static void on_terminate(uv_signal_t *handle, int number)
         uv_timer_start(&server->drain_timer, on_drain_timeout,
                        (uint64_t)server->config.drain_timeout_ms, 0);
         check_drained(server);
+}
+
+static void on_signal(void *user, int number)
+{
+        struct server *server = user;
+
+        switch (number) {
+        case SIGHUP:
+                reload(server);
+                break;
+        case SIGUSR1:
+                report_statistics(&server->pool, &server->acceptor);
+                break;
+        default:
+                terminate(server, number);
+                break;
+        }
 }
 
 static void on_drain_timeout(uv_timer_t *timer)

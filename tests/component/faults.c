@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,8 +54,7 @@ static const int USUAL_ERRORS[N_FAULT_TARGETS] = {
         [FAULT_UV_POLL_START] = ENOSPC,
         [FAULT_UV_MUTEX_INIT] = ENOMEM,
         [FAULT_UV_THREAD_CREATE] = EAGAIN,
-        [FAULT_UV_SIGNAL_INIT] = EMFILE,
-        [FAULT_UV_SIGNAL_START] = ENOMEM,
+        [FAULT_SIGNALFD] = EMFILE,
 };
 
 void faults_fail(enum fault_target target, unsigned nth, unsigned count, int error)
@@ -286,7 +286,5 @@ WRAP(int, uv_poll_start, FAULT_UV_POLL_START, -errno,
 WRAP(int, uv_mutex_init, FAULT_UV_MUTEX_INIT, -errno, (uv_mutex_t * mutex), (mutex))
 WRAP(int, uv_thread_create, FAULT_UV_THREAD_CREATE, -errno,
      (uv_thread_t * thread, uv_thread_cb entry, void *user), (thread, entry, user))
-WRAP(int, uv_signal_init, FAULT_UV_SIGNAL_INIT, -errno, (uv_loop_t * loop, uv_signal_t *signal),
-     (loop, signal))
-WRAP(int, uv_signal_start, FAULT_UV_SIGNAL_START, -errno,
-     (uv_signal_t * signal, uv_signal_cb callback, int number), (signal, callback, number))
+WRAP(int, signalfd, FAULT_SIGNALFD, -1, (int descriptor, const sigset_t *set, int flags),
+     (descriptor, set, flags))

@@ -34,8 +34,7 @@ enum fault_target {
         FAULT_UV_POLL_START,
         FAULT_UV_MUTEX_INIT,
         FAULT_UV_THREAD_CREATE,
-        FAULT_UV_SIGNAL_INIT,
-        FAULT_UV_SIGNAL_START,
+        FAULT_SIGNALFD,
         N_FAULT_TARGETS,
 };
 

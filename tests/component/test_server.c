@@ -127,8 +127,7 @@ Test(server, refuses_to_start_with_the_error)
 {
         begin();
         expect_start_fails(FAULT_UV_LOOP_INIT, EMFILE);
-        expect_start_fails(FAULT_UV_SIGNAL_INIT, EMFILE);
-        expect_start_fails(FAULT_UV_SIGNAL_START, ENOMEM);
+        expect_start_fails(FAULT_SIGNALFD, EMFILE);
         expect_start_fails(FAULT_UV_TIMER_INIT, ENOMEM);
         expect_start_fails(FAULT_UV_THREAD_CREATE, EAGAIN);
         expect_start_fails(FAULT_SOCKET, ENFILE);
