@@ -8,33 +8,63 @@
 /* At most 2^10 spared sleeps pass between two attempts. */
 #define FAILED_MAX 10
 
+/*
+ * A peer on this very processor can answer only by preempting whoever polls: once for each answer.
+ * Of so many answers a few may be due to somebody else.
+ */
+#define FOUND_EACH_CHECK 16
+#define PREEMPTIONS_MAX  4
+
 void busy_poll_set(struct busy_poll *busy_poll, uint64_t max_ns)
 {
         *busy_poll = (struct busy_poll){.max_ns = max_ns};
 }
 
-void busy_poll_found(struct busy_poll *busy_poll)
+static void fail(struct busy_poll *busy_poll)
 {
-        busy_poll->budget_ns = MIN(busy_poll->budget_ns * 2, busy_poll->max_ns);
-        busy_poll->n_failed = 0;
-}
-
-void busy_poll_missed(struct busy_poll *busy_poll)
-{
-        busy_poll->budget_ns /= 2;
-        if (busy_poll->budget_ns >= BUDGET_MIN_NS)
-                return;
         busy_poll->budget_ns = 0;
         busy_poll->n_failed = MIN(busy_poll->n_failed + 1, (unsigned)FAILED_MAX);
         busy_poll->n_to_skip = 1U << busy_poll->n_failed;
 }
 
-void busy_poll_slept(struct busy_poll *busy_poll, uint64_t slept_ns)
+bool busy_poll_slept(struct busy_poll *busy_poll, uint64_t slept_ns)
 {
         if (busy_poll->budget_ns > 0 || slept_ns > busy_poll->max_ns)
-                return;
-        if (busy_poll->n_to_skip > 0)
+                return false;
+        if (busy_poll->n_to_skip > 0) {
                 busy_poll->n_to_skip--;
+                return false;
+        }
+        busy_poll->budget_ns = busy_poll->max_ns;
+        return busy_poll->budget_ns > 0;
+}
+
+void busy_poll_begin(struct busy_poll *busy_poll, uint64_t n_preemptions)
+{
+        busy_poll->n_preemptions = n_preemptions;
+        busy_poll->n_found = 0;
+}
+
+bool busy_poll_found(struct busy_poll *busy_poll)
+{
+        busy_poll->budget_ns = MIN(busy_poll->budget_ns * 2, busy_poll->max_ns);
+        return ++busy_poll->n_found >= FOUND_EACH_CHECK;
+}
+
+void busy_poll_check(struct busy_poll *busy_poll, uint64_t n_preemptions)
+{
+        bool is_in_the_way = n_preemptions - busy_poll->n_preemptions > PREEMPTIONS_MAX;
+
+        busy_poll_begin(busy_poll, n_preemptions);
+        if (is_in_the_way)
+                fail(busy_poll);
         else
-                busy_poll->budget_ns = busy_poll->max_ns;
+                busy_poll->n_failed = 0;
+}
+
+void busy_poll_missed(struct busy_poll *busy_poll)
+{
+        busy_poll->budget_ns /= 2;
+        if (busy_poll->budget_ns < BUDGET_MIN_NS)
+                fail(busy_poll);
 }

@@ -6,28 +6,38 @@
  * sparse traffic, or a peer that needs this very processor, it is not. Pure: it is told the time.
  *
  * As in the kernel's haltpoll governor the budget follows what was found: it grows when polling
- * finds work, and shrinks to nothing when it does not. It is tried anew only after a sleep that
- * polling would have spared, and, as long as that proves wrong, more and more seldom.
+ * finds work, and shrinks to nothing when it does not, or when whoever polls is preempted again and
+ * again. It is tried anew only after a sleep that polling would have spared, and, as long as that
+ * proves wrong, more and more seldom.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct busy_poll {
-        uint64_t max_ns;    /* 0: never polls */
-        uint64_t budget_ns; /* how long to poll now; 0: not at all */
-        unsigned n_failed;  /* attempts in a row that came to nothing */
-        unsigned n_to_skip; /* spared sleeps to let pass before the next attempt */
+        uint64_t max_ns;        /* 0: never polls */
+        uint64_t budget_ns;     /* how long to poll now; 0: not at all */
+        unsigned n_failed;      /* attempts in a row that came to nothing */
+        unsigned n_to_skip;     /* spared sleeps to let pass before the next attempt */
+        unsigned n_found;       /* since the last look at the preemptions */
+        uint64_t n_preemptions; /* then */
 };
 
 /* Starts over, with another limit. */
 void busy_poll_set(struct busy_poll *busy_poll, uint64_t max_ns);
 
-/* Polling found work within the budget. */
-void busy_poll_found(struct busy_poll *busy_poll);
+/* The loop slept so long until there was work. True: an attempt begins, see busy_poll_begin(). */
+bool busy_poll_slept(struct busy_poll *busy_poll, uint64_t slept_ns);
+
+/* How often the thread has been preempted so far: its involuntary context switches, getrusage(2).
+ */
+void busy_poll_begin(struct busy_poll *busy_poll, uint64_t n_preemptions);
+
+/* Polling found work within the budget. True: it is time for busy_poll_check(). */
+bool busy_poll_found(struct busy_poll *busy_poll);
+
+/* Goes on, unless the thread has been preempted often since the last look. */
+void busy_poll_check(struct busy_poll *busy_poll, uint64_t n_preemptions);
 
 /* The budget was spent in vain. */
 void busy_poll_missed(struct busy_poll *busy_poll);
-
-/* The loop slept so long until there was work. */
-void busy_poll_slept(struct busy_poll *busy_poll, uint64_t slept_ns);

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "busy_poll.h"
 #include "log.h"
@@ -62,35 +63,66 @@ struct worker {
 static void on_mail(uv_async_t *wake_up);
 static void on_closed(void *user);
 
+/*
+ * One turn of the loop. It may poll after it only if connections had this many events at most: with
+ * more, the next ones are not long in coming, and a wake-up is shared by many messages anyway.
+ */
+#define FEW_EVENTS 1
+
+/* False: the loop has run out. */
+static bool turn(struct worker *worker, uv_run_mode mode, uint64_t *ret_n_events)
+{
+        uint64_t n_before = worker->context.n_events;
+        bool is_alive = uv_run(&worker->loop, mode);
+
+        *ret_n_events = worker->context.n_events - n_before;
+        return is_alive;
+}
+
+/* The thread's involuntary context switches so far. */
+static uint64_t n_preemptions(void)
+{
+        struct rusage usage = {0};
+
+        getrusage(RUSAGE_THREAD, &usage);
+        return (uint64_t)usage.ru_nivcsw;
+}
+
 /* Polls until the budget is spent without work; work starts it anew. False: the loop has run out.
  */
 static bool poll_busily(struct worker *worker)
 {
         struct busy_poll *busy_poll = &worker->busy_poll;
-        uint64_t n_events = worker->context.n_events, started_ns = uv_hrtime(), now_ns = started_ns;
+        uint64_t started_ns = uv_hrtime(), now_ns = started_ns, n_events;
 
         while (now_ns - started_ns < busy_poll->budget_ns) {
-                if (!uv_run(&worker->loop, UV_RUN_NOWAIT))
+                if (!turn(worker, UV_RUN_NOWAIT, &n_events))
                         return false;
                 now_ns = uv_hrtime();
-                if (worker->context.n_events == n_events)
+                if (n_events == 0)
                         continue;
-                busy_poll_found(busy_poll);
-                n_events = worker->context.n_events;
                 started_ns = now_ns;
+                if (busy_poll_found(busy_poll))
+                        busy_poll_check(busy_poll, n_preemptions());
+                if (n_events > FEW_EVENTS || busy_poll->budget_ns == 0)
+                        return true;
         }
         busy_poll_missed(busy_poll);
         return true;
 }
 
-/* Sleeps until there is work, and does it. False: the loop has run out. */
-static bool sleep_once(struct worker *worker)
+/* Sleeps until there is work, does it, and polls for more where that is worth it. */
+static bool sleep_and_poll(struct worker *worker)
 {
-        uint64_t slept_at_ns = uv_hrtime();
-        bool is_alive = uv_run(&worker->loop, UV_RUN_ONCE);
+        struct busy_poll *busy_poll = &worker->busy_poll;
+        uint64_t slept_at_ns = uv_hrtime(), n_events;
+        bool is_alive = turn(worker, UV_RUN_ONCE, &n_events);
 
-        busy_poll_slept(&worker->busy_poll, uv_hrtime() - slept_at_ns);
-        return is_alive;
+        if (!is_alive || n_events > FEW_EVENTS)
+                return is_alive;
+        if (busy_poll_slept(busy_poll, uv_hrtime() - slept_at_ns))
+                busy_poll_begin(busy_poll, n_preemptions());
+        return busy_poll->budget_ns == 0 || poll_busily(worker);
 }
 
 static void run(void *user)
@@ -100,10 +132,8 @@ static void run(void *user)
 
         snprintf(name, sizeof(name), "echod-%u", worker->options.index);
         pthread_setname_np(pthread_self(), name);
-        do {
-                if (worker->busy_poll.budget_ns > 0 && !poll_busily(worker))
-                        break;
-        } while (sleep_once(worker));
+        while (sleep_and_poll(worker))
+                ;
 }
 
 /* Closes what open_loop() opened. The loop must have nothing left to do but to close. */

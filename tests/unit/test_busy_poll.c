@@ -99,11 +99,53 @@ Test(busy_poll, success_makes_it_eager_again)
         }
         while (busy_poll.budget_ns == 0)
                 busy_poll_slept(&busy_poll, 1000);
-        busy_poll_found(&busy_poll);
+        while (!busy_poll_found(&busy_poll))
+                ;
+        busy_poll_check(&busy_poll, 0);
         fail_until_it_sleeps(&busy_poll);
         for (unsigned i = 0; i < 3; i++)
                 busy_poll_slept(&busy_poll, 1000);
         cr_assert_gt(busy_poll.budget_ns, 0);
+}
+
+/* An attempt that is preempted at every answer; returns how many answers it took to give up. */
+static unsigned answers_until_it_gives_up(struct busy_poll *busy_poll, uint64_t *n_preemptions)
+{
+        unsigned n_answers = 0;
+
+        busy_poll_begin(busy_poll, *n_preemptions);
+        while (busy_poll->budget_ns > 0) {
+                n_answers++;
+                ++*n_preemptions;
+                if (busy_poll_found(busy_poll))
+                        busy_poll_check(busy_poll, *n_preemptions);
+        }
+        return n_answers;
+}
+
+Test(busy_poll, a_peer_on_the_same_processor_is_soon_left_alone)
+{
+        struct busy_poll busy_poll = with_limit(MAX_NS);
+        uint64_t n_preemptions = 7;
+        unsigned n_polled = 0, n_sleeps = 100000;
+
+        for (unsigned i = 0; i < n_sleeps; i++)
+                if (busy_poll_slept(&busy_poll, 1000))
+                        n_polled += answers_until_it_gives_up(&busy_poll, &n_preemptions);
+        cr_assert_gt(n_polled, 0, "it tries at all");
+        cr_assert_lt(n_polled, n_sleeps / 20, "answers that were polled for");
+}
+
+Test(busy_poll, goes_on_if_it_is_preempted_now_and_then)
+{
+        struct busy_poll busy_poll = with_limit(MAX_NS);
+
+        cr_assert(busy_poll_slept(&busy_poll, 1000));
+        busy_poll_begin(&busy_poll, 0);
+        for (unsigned i = 0; i < 10000; i++)
+                if (busy_poll_found(&busy_poll))
+                        busy_poll_check(&busy_poll, i / 8);
+        cr_assert_eq(busy_poll.budget_ns, MAX_NS);
 }
 
 Test(busy_poll, a_reload_starts_over_with_the_new_limit)
