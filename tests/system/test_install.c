@@ -101,11 +101,14 @@ static void skip_without_systemd(void)
                 cr_skip_test("built without libsystemd, for which no unit is installed");
 }
 
-Test(install, the_binary_is_in_sbindir_and_runs)
+Test(install, the_programs_are_in_their_places_and_run)
 {
         struct outcome outcome;
 
         assert_file("/usr/sbin/echod", 0755);
+        assert_file("/usr/bin/echoc", 0755);
+        assert_file("/usr/share/bash-completion/completions/echoc", 0644);
+        assert_file("/usr/share/bash-completion/completions/echod", 0644);
         command_run(&outcome, NULL,
                     (const char *const[]){installed("/usr/sbin/echod"), "-V", NULL});
         cr_assert_eq(outcome.status, 0, "%s", outcome.err);
@@ -144,6 +147,7 @@ Test(install, an_existing_configuration_is_not_overwritten)
 
 Test(install, the_manual_pages_are_in_their_sections)
 {
+        assert_file("/usr/share/man/man1/echoc.1", 0644);
         assert_file("/usr/share/man/man8/echod.8", 0644);
         assert_file("/usr/share/man/man5/echod.conf.5", 0644);
 }

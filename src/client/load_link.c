@@ -1,0 +1,319 @@
+/*
+ * The happy path:
+ *  1. load_link_open() begins to connect; on_open(). With --connect it begins only at 2.
+ *  2. load_link_go() sends: as many messages as the depth allows, one byte, or without end.
+ *  3. on_good() counts what came back, and sends the next; with --connect it closes, and opens
+ * anew.
+ *  4. load_link_stop(): once everything is back, half_close().
+ *  5. The server ends the connection: on_end(), on_closed(), on_gone().
+ *
+ * What can go wrong:
+ *  - it cannot connect, or the connection ends early: counted, and the link is not opened again;
+ *  - wrong bytes: counted, the first few remembered; the connection goes on;
+ *  - not everything comes back until load_link_quit(): what is missing is counted.
+ */
+
+#include "load_link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "alarm.h"
+#include "util.h"
+
+/* More than can be sent. */
+#define WITHOUT_END (UINT64_MAX / 2)
+
+static void on_open(struct link *link);
+static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t length);
+static void on_bytes(struct link *link, const uint8_t *bytes, size_t length);
+static void on_good(struct verifier *verifier, uint64_t from, uint64_t to);
+static void on_fault(struct verifier *verifier, const struct fault *fault);
+static void on_end(struct link *link, int reason);
+static void on_closed(struct link *link);
+static void begin(struct load_link *link);
+
+static const struct link_events LINK_EVENTS = {on_open, on_fill, on_bytes, on_end, on_closed};
+static const struct verifier_events VERIFIER_EVENTS = {on_good, on_fault};
+
+static void count_error(struct load_link *link, enum load_error error, uint64_t n)
+{
+        load_count(&link->context->counters.errors[error], n);
+}
+
+static void attempted(struct load_link *link)
+{
+        if (link->is_attempted)
+                return;
+        link->is_attempted = true;
+        link->context->on_attempted(link->context);
+}
+
+static void gone(struct load_link *link)
+{
+        link->is_gone = true;
+        link->context->on_gone(link->context);
+}
+
+static void fail_to_connect(struct load_link *link, int reason)
+{
+        count_error(link, LOAD_NOT_CONNECTED, 1);
+        if (link->context->first_failure == 0)
+                link->context->first_failure = reason;
+        attempted(link);
+}
+
+/* The socket, which with --connect is one of many. */
+static void connect_link(struct load_link *link)
+{
+        struct load_context *context = link->context;
+        int r;
+
+        link->is_started = true;
+        link->is_open = link->is_half_closed = link->is_ended = false;
+        link->n_sent = link->n_received = 0;
+        verifier_init(&link->verifier, &context->pattern, &VERIFIER_EVENTS, link->number,
+                      (uint32_t)context->arguments->n_connections);
+        if (context->arguments->is_connect)
+                link->due_ns[0] = uv_hrtime();
+        r = link_open(&link->link, &context->links, &LINK_EVENTS);
+        if (r == 0)
+                return;
+        fail_to_connect(link, r);
+        gone(link);
+}
+
+void load_link_init(struct load_link *link, struct load_context *context, uint32_t number,
+                    uint64_t *due_ns)
+{
+        *link = (struct load_link){.context = context, .number = number, .due_ns = due_ns};
+}
+
+void load_link_open(struct load_link *link)
+{
+        if (link->context->arguments->is_connect && !link->context->is_running)
+                attempted(link);
+        else
+                connect_link(link);
+}
+
+static void on_open(struct link *inner)
+{
+        struct load_link *link = CONTAINER_OF(inner, struct load_link, link);
+
+        link->is_open = true;
+        attempted(link);
+        if (link->context->is_stopping)
+                load_link_stop(link);
+        else if (link->context->is_running)
+                begin(link);
+}
+
+void load_link_go(struct load_link *link)
+{
+        if (link->is_gone)
+                return;
+        if (link->context->arguments->is_connect)
+                connect_link(link);
+        else if (link->is_open)
+                begin(link);
+}
+
+/* A message that is to be sent now, and was due then. */
+static void send_message(struct load_link *link, uint64_t due_ns)
+{
+        const struct arguments *arguments = link->context->arguments;
+
+        link->due_ns[link->n_sent++ % arguments->depth] = due_ns;
+        load_count(&link->context->counters.n_sent, 1);
+        link_send(&link->link, arguments->is_connect ? 1 : arguments->size);
+}
+
+/*
+ * When a message of the link is due by the rate. The messages of a thread go round its links, and
+ * those of all threads lie evenly in between.
+ */
+static uint64_t due_by_rate(const struct load_link *link, uint64_t n)
+{
+        const struct load_context *context = link->context;
+        const struct arguments *arguments = context->arguments;
+        uint64_t first = link->number / arguments->n_threads;
+        uint64_t turn = (n * context->n_links + first) * arguments->n_threads + context->thread;
+
+        return context->started_ns + (uint64_t)((double)turn * (double)NS_PER_S / arguments->rate);
+}
+
+static bool has_room(const struct load_link *link)
+{
+        return link->n_sent - link->n_received < link->context->arguments->depth;
+}
+
+/* As many as are due and fit into the depth. */
+static void send_due(struct load_link *link)
+{
+        bool is_rated = link->context->arguments->rate > 0;
+        uint64_t now_ns = is_rated ? 0 : uv_hrtime();
+
+        if (link->context->is_stopping || !link->is_open)
+                return;
+        while (has_room(link) && (!is_rated || link->n_sent < link->n_due))
+                send_message(link, is_rated ? due_by_rate(link, link->n_sent) : now_ns);
+}
+
+static void begin(struct load_link *link)
+{
+        const struct arguments *arguments = link->context->arguments;
+
+        if (arguments->is_bulk)
+                link_send(&link->link, WITHOUT_END);
+        else if (arguments->is_connect)
+                send_message(link, link->due_ns[0]);
+        else
+                send_due(link);
+}
+
+void load_link_add_due(struct load_link *link)
+{
+        link->n_due++;
+        send_due(link);
+}
+
+static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t length)
+{
+        verifier_fill(&CONTAINER_OF(link, struct load_link, link)->verifier, offset, bytes, length);
+}
+
+static void half_close(struct load_link *link)
+{
+        link->is_half_closed = true;
+        link_half_close(&link->link);
+}
+
+/* Messages up to that offset of the stream are back. */
+static void take_answers(struct load_link *link, uint64_t offset)
+{
+        struct load_context *context = link->context;
+        uint64_t depth = context->arguments->depth, now_ns = uv_hrtime(), n = 0;
+        uint64_t size = context->arguments->is_connect ? 1 : context->arguments->size;
+
+        while (link->n_received < link->n_sent && (link->n_received + n + 1) * size <= offset)
+                histogram_add(context->latencies,
+                              now_ns - link->due_ns[(link->n_received + n++) % depth]);
+        link->n_received += n;
+        load_count(&context->counters.n_received, n);
+}
+
+static void on_bytes(struct link *inner, const uint8_t *bytes, size_t length)
+{
+        struct load_link *link = CONTAINER_OF(inner, struct load_link, link);
+
+        verifier_feed(&link->verifier, bytes, length);
+        if (link->context->arguments->is_bulk)
+                return;
+        take_answers(link, link->verifier.high);
+        if (link->context->arguments->is_connect && link->n_received == link->n_sent)
+                link_close(&link->link);
+        else if (link->context->is_stopping && link->n_received == link->n_sent)
+                half_close(link);
+        else
+                send_due(link);
+}
+
+static void on_good(struct verifier *verifier, uint64_t from, uint64_t to)
+{
+        struct load_link *link = CONTAINER_OF(verifier, struct load_link, verifier);
+
+        load_count(&link->context->counters.n_bytes, to - from);
+}
+
+static void on_fault(struct verifier *verifier, const struct fault *fault)
+{
+        struct load_link *link = CONTAINER_OF(verifier, struct load_link, verifier);
+        struct load_context *context = link->context;
+
+        load_count(&context->counters.faults[fault->kind], 1);
+        if (context->n_told < LOAD_FAULTS_TOLD)
+                context->told[context->n_told++] = (struct load_told_fault){link->number, *fault};
+}
+
+/* What was due and has not been sent: how long it has waited, it would have waited at least. */
+static void drop_due(struct load_link *link)
+{
+        struct load_context *context = link->context;
+        uint64_t now_ns = uv_hrtime();
+
+        for (; link->n_due > link->n_sent; link->n_due--) {
+                histogram_add(context->latencies, now_ns - due_by_rate(link, link->n_due - 1));
+                load_count(&context->counters.n_unsent, 1);
+        }
+}
+
+void load_link_stop(struct load_link *link)
+{
+        drop_due(link);
+        if (link->is_gone)
+                return;
+        if (!link->is_started) {
+                if (!link->context->arguments->is_connect)
+                        count_error(link, LOAD_NOT_CONNECTED, 1);
+                gone(link);
+        } else if (link->context->arguments->is_bulk && link->is_open) {
+                link->is_half_closed = true;
+                link_stop_sending(&link->link);
+        } else if (link->is_open && link->n_received == link->n_sent) {
+                half_close(link);
+        }
+}
+
+/*
+ * Nothing more will come. What the socket did not take has not been sent. Missing answers count as
+ * such, so that only in a stream its missing end is a fault.
+ */
+static void account(struct load_link *link)
+{
+        link->verifier.n_sent = MIN(link->verifier.n_sent, link->link.n_sent);
+        if (link->context->arguments->is_bulk)
+                verifier_finish(&link->verifier);
+        else
+                verifier_settle(&link->verifier);
+        count_error(link, LOAD_UNANSWERED, link->n_sent - link->n_received);
+        link->n_received = link->n_sent;
+}
+
+void load_link_quit(struct load_link *link)
+{
+        if (link->is_gone || link->is_ended)
+                return;
+        link->is_ended = true;
+        if (!link->is_open)
+                fail_to_connect(link, -ETIMEDOUT);
+        account(link);
+        link_close(&link->link);
+}
+
+static void on_end(struct link *inner, int reason)
+{
+        struct load_link *link = CONTAINER_OF(inner, struct load_link, link);
+        bool is_expected = reason == 0 && link->is_half_closed;
+
+        if (!link->is_open)
+                fail_to_connect(link, reason);
+        else if (!is_expected)
+                count_error(link, reason == 0 ? LOAD_ENDED : LOAD_RESET, 1);
+        account(link);
+        link->is_open = false;
+        link->is_ended = true;
+}
+
+static void on_closed(struct link *inner)
+{
+        struct load_link *link = CONTAINER_OF(inner, struct load_link, link);
+        const struct load_context *context = link->context;
+        bool was_well = link->is_open;
+
+        link->is_open = false;
+        if (context->arguments->is_connect && was_well && !context->is_stopping)
+                connect_link(link);
+        else
+                gone(link);
+}

@@ -1,0 +1,109 @@
+#pragma once
+
+/*
+ * One connection under load. What kind of load it is, is a table of what to do at each event; what
+ * is counted goes into the context, which the links of a thread share.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arguments.h"
+#include "histogram.h"
+#include "link.h"
+#include "verifier.h"
+
+/* What ended a connection, or a message, before its time. */
+enum load_error {
+        LOAD_NOT_CONNECTED,
+        LOAD_RESET,      /* or any other failure of an open connection */
+        LOAD_ENDED,      /* by the server */
+        LOAD_UNANSWERED, /* messages */
+        N_LOAD_ERRORS,
+};
+
+/* Written by one thread, read by any. */
+typedef _Atomic uint64_t load_counter;
+
+struct load_counters {
+        load_counter n_sent;     /* messages, or with --connect connections opened */
+        load_counter n_received; /* back in full */
+        load_counter n_bytes;    /* back, for the first time, and right */
+        load_counter n_unsent;   /* due by the rate, but answers to earlier ones were missing */
+        load_counter errors[N_LOAD_ERRORS];
+        load_counter faults[N_FAULT_KINDS];
+};
+
+static inline void load_count(load_counter *counter, uint64_t n)
+{
+        uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+
+        atomic_store_explicit(counter, before + n, memory_order_relaxed);
+}
+
+static inline uint64_t load_read(const load_counter *counter)
+{
+        return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* The first few faults are told. */
+#define LOAD_FAULTS_TOLD 4
+
+struct load_told_fault {
+        uint32_t connection;
+        struct fault fault;
+};
+
+struct load_link;
+
+/* Of one thread. */
+struct load_context {
+        struct link_context links;
+        const struct arguments *arguments;
+        struct pattern pattern;
+        struct histogram *latencies; /* ns */
+        struct load_counters counters;
+        struct load_told_fault told[LOAD_FAULTS_TOLD];
+        unsigned n_told;
+        int first_failure; /* of connecting; negative errno, or 0 */
+        unsigned thread;   /* its number */
+        uint64_t n_links;
+        uint64_t started_ns;
+        bool is_running;  /* messages may be sent */
+        bool is_stopping; /* no further ones */
+        /* The first attempt of a link has come to something; a link is gone for good. */
+        void (*on_attempted)(struct load_context *context);
+        void (*on_gone)(struct load_context *context);
+};
+
+struct load_link {
+        struct link link;
+        struct load_context *context;
+        struct verifier verifier;
+        uint32_t number; /* of all threads' connections; they take turns with them */
+        uint64_t n_due;  /* messages that ought to have been sent, by the rate */
+        uint64_t n_sent, n_received;
+        uint64_t *due_ns; /* of the messages under way: the n-th at n modulo the depth */
+        bool is_started, is_open, is_half_closed, is_ended, is_attempted, is_gone;
+};
+
+/* `due_ns`: room for as many as the depth. */
+void load_link_init(struct load_link *link, struct load_context *context, uint32_t number,
+                    uint64_t *due_ns);
+
+/* Begins to connect. Whatever happens, on_attempted() and in the end on_gone() are called, perhaps
+ * at once. */
+void load_link_open(struct load_link *link);
+
+/* Sending begins; links that open later begin by themselves. */
+void load_link_go(struct load_link *link);
+
+/* The rate says that one more message is due on the link. */
+void load_link_add_due(struct load_link *link);
+
+/* Sends nothing new, waits for what is under way, and ends. One that has not begun never does. */
+void load_link_stop(struct load_link *link);
+
+/* Ends at once; what is under way is lost. */
+void load_link_quit(struct load_link *link);

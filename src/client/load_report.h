@@ -1,0 +1,40 @@
+#pragma once
+
+/* What a load has come to, for people and for machines. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arguments.h"
+#include "histogram.h"
+#include "load_link.h"
+
+struct load_totals {
+        uint64_t n_sent, n_received, n_bytes, n_unsent;
+        uint64_t errors[N_LOAD_ERRORS];
+        uint64_t faults[N_FAULT_KINDS];
+};
+
+/* Adds a thread's counters as they are now. */
+void load_totals_add(struct load_totals *totals, const struct load_counters *counters);
+
+/* How many errors and faults there are. */
+uint64_t load_totals_bad(const struct load_totals *totals);
+
+struct load_report {
+        const struct arguments *arguments;
+        double seconds;                    /* from the first message to the stop */
+        struct load_totals at_stop;        /* what was done in that time */
+        struct load_totals at_end;         /* and after what was under way came back */
+        const struct histogram *latencies; /* ns */
+};
+
+/* One line, written over again and again: what was done in the last second, and is under way. */
+void load_report_progress(const struct load_totals *before, const struct load_totals *now,
+                          double seconds);
+
+/* `with_bars`: draws the distribution. */
+void load_report_print(const struct load_report *report, bool with_bars);
+
+/* One object on one line. */
+void load_report_print_json(const struct load_report *report);

@@ -1,0 +1,260 @@
+/*
+ * The happy path:
+ *  1. load_thread_start() makes the loop and the thread; open_some() opens a few connections at a
+ *     time, so that no backlog overflows, and on_attempted() the next ones. After the last: READY.
+ *  2. load_thread_go(), _stop() and _quit() set what is wanted and wake the loop: on_command().
+ *  3. With a rate, on_due() hands the messages that are due to the links in turn.
+ *  4. on_gone() counts the links; after the last one the loop's own handles are closed: DONE.
+ */
+
+#include "load_thread.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "alarm.h"
+#include "util.h"
+
+/* Connections that may be about to connect at once. */
+#define OPENING_MAX 64
+
+/* How far apart the threads begin to count connections, with --connect: so many are made from all
+ * loopback addresses together before it begins anew. */
+#define SOURCES_SPAN 5000000
+
+struct load_thread {
+        struct load_context context;
+        uv_loop_t loop;
+        uv_thread_t thread;
+        uv_async_t command;
+        uv_async_t *on_change;
+        struct alarm due;
+        struct load_link *links;
+        uint64_t *due_times; /* of all links, each as many as the depth */
+        uint64_t n_started, n_attempted, n_gone;
+        uint64_t n_scheduled; /* messages that were due so far, with a rate */
+        bool is_opening_more; /* one is enough on the stack */
+        _Atomic(enum load_phase) phase;
+        _Atomic(enum load_phase) wanted;
+        _Atomic uint64_t start_ns;
+};
+
+static void on_command(uv_async_t *command);
+static void on_attempted(struct load_context *context);
+static void on_due(void *user);
+static void on_gone(struct load_context *context);
+
+static void change_phase(struct load_thread *thread, enum load_phase phase)
+{
+        atomic_store(&thread->phase, phase);
+        uv_async_send(thread->on_change);
+}
+
+static void open_some(struct load_thread *thread)
+{
+        if (thread->is_opening_more)
+                return;
+        thread->is_opening_more = true;
+        while (thread->n_started < thread->context.n_links && !thread->context.is_stopping &&
+               thread->n_started - thread->n_attempted < OPENING_MAX)
+                load_link_open(&thread->links[thread->n_started++]);
+        thread->is_opening_more = false;
+}
+
+static void run(void *user)
+{
+        struct load_thread *thread = user;
+
+        open_some(thread);
+        uv_run(&thread->loop, UV_RUN_DEFAULT);
+        change_phase(thread, LOAD_DONE);
+}
+
+/* On failure load_thread_free() undoes what has been done; the process ends anyway. */
+static int open_loop(struct load_thread *thread, const struct target *target)
+{
+        const struct arguments *arguments = thread->context.arguments;
+        uint64_t n_links = thread->context.n_links, number = thread->context.thread;
+        uint64_t first =
+                number * (arguments->is_connect ? SOURCES_SPAN / arguments->n_threads : n_links);
+        int r = uv_loop_init(&thread->loop);
+
+        if (r == 0)
+                r = uv_async_init(&thread->loop, &thread->command, on_command);
+        if (r == 0)
+                r = alarm_init(&thread->due, &thread->loop, on_due, thread);
+        if (r == 0)
+                r = link_context_init(&thread->context.links, &thread->loop, target, first);
+        return r;
+}
+
+static int make_links(struct load_thread *thread)
+{
+        const struct arguments *arguments = thread->context.arguments;
+        uint64_t n = thread->context.n_links;
+
+        thread->links = calloc(n, sizeof(*thread->links));
+        thread->due_times = calloc(n * arguments->depth, sizeof(uint64_t));
+        thread->context.latencies = histogram_new();
+        if (!thread->links || !thread->due_times || !thread->context.latencies)
+                return -ENOMEM;
+        for (uint64_t i = 0; i < n; i++)
+                load_link_init(&thread->links[i], &thread->context,
+                               (uint32_t)(i * arguments->n_threads + thread->context.thread),
+                               thread->due_times + i * arguments->depth);
+        return 0;
+}
+
+int load_thread_start(struct load_thread **ret_thread, const struct arguments *arguments,
+                      const struct target *target, unsigned number, uv_async_t *on_change)
+{
+        uint64_t n = arguments->n_connections, n_threads = arguments->n_threads;
+        struct load_thread *thread = calloc(1, sizeof(*thread));
+        int r;
+
+        if (!thread)
+                return -ENOMEM;
+        thread->on_change = on_change;
+        thread->context.arguments = arguments;
+        thread->context.thread = number;
+        thread->context.n_links = n / n_threads + (number < n % n_threads);
+        thread->context.on_attempted = on_attempted;
+        thread->context.on_gone = on_gone;
+        pattern_init(&thread->context.pattern, arguments->seed);
+        r = make_links(thread);
+        if (r == 0)
+                r = open_loop(thread, target);
+        if (r == 0)
+                r = uv_thread_create(&thread->thread, run, thread);
+        if (r < 0) {
+                load_thread_free(thread);
+                return r;
+        }
+        *ret_thread = thread;
+        return 0;
+}
+
+static void want(struct load_thread *thread, enum load_phase phase)
+{
+        atomic_store(&thread->wanted, phase);
+        if (load_thread_phase(thread) != LOAD_DONE)
+                uv_async_send(&thread->command);
+}
+
+void load_thread_go(struct load_thread *thread, uint64_t start_ns)
+{
+        atomic_store(&thread->start_ns, start_ns);
+        want(thread, LOAD_RUNNING);
+}
+
+void load_thread_stop(struct load_thread *thread)
+{
+        want(thread, LOAD_DRAINING);
+}
+
+void load_thread_quit(struct load_thread *thread)
+{
+        want(thread, LOAD_DONE);
+}
+
+enum load_phase load_thread_phase(const struct load_thread *thread)
+{
+        return atomic_load(&thread->phase);
+}
+
+const struct load_counters *load_thread_counters(const struct load_thread *thread)
+{
+        return &thread->context.counters;
+}
+
+void load_thread_join(struct load_thread *thread)
+{
+        uv_thread_join(&thread->thread);
+        uv_loop_close(&thread->loop);
+}
+
+const struct load_context *load_thread_results(const struct load_thread *thread)
+{
+        return &thread->context;
+}
+
+void load_thread_free(struct load_thread *thread)
+{
+        link_context_free(&thread->context.links);
+        histogram_free(thread->context.latencies);
+        free(thread->due_times);
+        free(thread->links);
+        free(thread);
+}
+
+static void on_attempted(struct load_context *context)
+{
+        struct load_thread *thread = CONTAINER_OF(context, struct load_thread, context);
+
+        if (++thread->n_attempted == context->n_links && !context->is_running)
+                change_phase(thread, LOAD_READY);
+        open_some(thread);
+}
+
+static void for_each_link(struct load_thread *thread, void (*act)(struct load_link *link))
+{
+        for (uint64_t i = 0; i < thread->context.n_links; i++)
+                act(&thread->links[i]);
+}
+
+static void go(struct load_thread *thread)
+{
+        thread->context.started_ns = atomic_load(&thread->start_ns);
+        thread->context.is_running = true;
+        for_each_link(thread, load_link_go);
+        if (thread->context.arguments->rate > 0)
+                on_due(thread);
+}
+
+/* Wake-ups coalesce: what is wanted may lie several steps ahead. */
+static void on_command(uv_async_t *command)
+{
+        struct load_thread *thread = CONTAINER_OF(command, struct load_thread, command);
+        enum load_phase wanted = atomic_load(&thread->wanted);
+
+        if (wanted >= LOAD_RUNNING && !thread->context.is_running)
+                go(thread);
+        if (wanted >= LOAD_DRAINING && !thread->context.is_stopping) {
+                thread->context.is_stopping = true;
+                for_each_link(thread, load_link_stop);
+        }
+        if (wanted >= LOAD_DONE)
+                for_each_link(thread, load_link_quit);
+}
+
+/* When the next message of this thread is due. */
+static uint64_t next_due_ns(const struct load_thread *thread)
+{
+        const struct arguments *arguments = thread->context.arguments;
+        uint64_t turn = thread->n_scheduled * arguments->n_threads + thread->context.thread;
+
+        return thread->context.started_ns +
+               (uint64_t)((double)turn * (double)NS_PER_S / arguments->rate);
+}
+
+static void on_due(void *user)
+{
+        struct load_thread *thread = user;
+        uint64_t now_ns = uv_hrtime();
+
+        if (thread->context.is_stopping)
+                return;
+        while (next_due_ns(thread) <= now_ns)
+                load_link_add_due(&thread->links[thread->n_scheduled++ % thread->context.n_links]);
+        alarm_set(&thread->due, next_due_ns(thread));
+}
+
+static void on_gone(struct load_context *context)
+{
+        struct load_thread *thread = CONTAINER_OF(context, struct load_thread, context);
+
+        if (++thread->n_gone < context->n_links)
+                return;
+        uv_close((uv_handle_t *)&thread->command, NULL);
+        alarm_close(&thread->due);
+}

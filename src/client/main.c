@@ -1,0 +1,61 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+#include "arguments.h"
+#include "exit_status.h"
+#include "hold.h"
+#include "load.h"
+#include "log.h"
+#include "probe.h"
+#include "target.h"
+#include "transcript.h"
+
+static int run(const struct arguments *arguments, const struct target *target)
+{
+        switch (arguments->mode) {
+        case MODE_TRANSCRIPT:
+                return transcript_run(arguments, target);
+        case MODE_LOAD:
+                return load_run(arguments, target);
+        case MODE_HOLD:
+                return hold_run(arguments, target);
+        default:
+                return probe_run(arguments, target);
+        }
+}
+
+static int resolve_and_run(const struct arguments *arguments)
+{
+        struct target target;
+        int r = target_resolve(&target, arguments->host, (uint16_t)arguments->port,
+                               arguments->family);
+
+        if (r == 0)
+                return run(arguments, &target);
+        log_error("echoc: %s: %s", arguments->host, uv_strerror(r));
+        return STATUS_USAGE;
+}
+
+/* So that a full disk does not pass for a good result. */
+static int flush(int status)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return status;
+        log_error("echoc: cannot write: %s", strerror(errno));
+        return status == STATUS_GOOD ? STATUS_BAD : status;
+}
+
+int main(int argc, char **argv)
+{
+        struct arguments arguments;
+        int status;
+
+        setvbuf(stdout, NULL, _IOLBF, 0); /* who reads along sees each line at once */
+        status = arguments_take(&arguments, argc, argv);
+        if (status < 0)
+                status = resolve_and_run(&arguments);
+        arguments_free(&arguments);
+        return flush(status);
+}

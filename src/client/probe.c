@@ -1,0 +1,388 @@
+/*
+ * The happy path:
+ *  1. probe_run() begins to connect; on_open() says to whom.
+ *  2. on_send_due() sends a message, on_good() prints a line once all of it has come back.
+ *  3. After the last, or at an interrupt: end_well() half-closes, to see that no more comes.
+ *  4. The server ends the connection, or does not for END_WAIT: on_closed(), and the summary.
+ *
+ * What can go wrong:
+ *  - no connection, or not in time: exit status 2;
+ *  - no answer in time: on_late() says so; it counts as received, but late, if it comes;
+ *  - wrong bytes: on_fault() says so; what of the message is right counts, so it is lost;
+ *  - the connection ends: said, and the summary follows.
+ */
+
+#include "probe.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "alarm.h"
+#include "exit_status.h"
+#include "histogram.h"
+#include "interrupt.h"
+#include "link.h"
+#include "log.h"
+#include "probe_summary.h"
+#include "util.h"
+#include "verifier.h"
+
+/* Messages that can be remembered; a power of two. More are not under way. */
+#define MESSAGES_MAX 65536
+
+/* How long a server may take to end the connection after the last message. */
+#define END_WAIT_NS NS_PER_S
+
+struct message {
+        uint64_t sent_ns;
+        uint64_t n_good; /* bytes that have come back */
+        bool is_late;
+};
+
+struct probe {
+        const struct arguments *arguments;
+        const struct target *target;
+        uv_loop_t loop;
+        struct interrupt interrupt;
+        struct alarm sending, lateness; /* the second one: also of connecting and of the end */
+        struct link_context context;
+        struct link link;
+        struct pattern pattern;
+        struct verifier verifier;
+        struct message *messages; /* the n-th at n modulo MESSAGES_MAX */
+        struct histogram *times;
+        char address[TARGET_TEXT_MAX];
+        uint64_t opened_ns, ended_ns;
+        uint64_t n_sent, n_received, n_late, n_faults;
+        uint64_t n_judged; /* the first so many have come back or are late */
+        bool is_open, is_ending, is_broken;
+};
+
+static void on_open(struct link *link);
+static void on_send_due(void *user);
+static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t length);
+static void on_bytes(struct link *link, const uint8_t *bytes, size_t length);
+static void on_good(struct verifier *verifier, uint64_t from, uint64_t to);
+static void on_fault(struct verifier *verifier, const struct fault *fault);
+static void on_late(void *user);
+static void on_end(struct link *link, int reason);
+static void on_closed(struct link *link);
+static void on_interrupt(void *user);
+
+static const struct link_events LINK_EVENTS = {on_open, on_fill, on_bytes, on_end, on_closed};
+static const struct verifier_events VERIFIER_EVENTS = {on_good, on_fault};
+
+static struct message *message_at(struct probe *probe, uint64_t index)
+{
+        return &probe->messages[index % MESSAGES_MAX];
+}
+
+static uint64_t timeout_ns(const struct probe *probe)
+{
+        return (uint64_t)(probe->arguments->timeout_s * (double)NS_PER_S);
+}
+
+/* Those that can still come in time. */
+static uint64_t count_under_way(const struct probe *probe)
+{
+        uint64_t n = 0;
+
+        for (uint64_t i = probe->n_judged; i < probe->n_sent; i++)
+                n += probe->messages[i % MESSAGES_MAX].n_good < probe->arguments->size;
+        return n;
+}
+
+static int open_handles(struct probe *probe)
+{
+        int r = interrupt_start(&probe->interrupt, &probe->loop, on_interrupt, probe);
+
+        if (r == 0)
+                r = alarm_init(&probe->sending, &probe->loop, on_send_due, probe);
+        if (r == 0)
+                r = alarm_init(&probe->lateness, &probe->loop, on_late, probe);
+        return r;
+}
+
+static void close_handles(struct probe *probe)
+{
+        interrupt_close(&probe->interrupt);
+        alarm_close(&probe->sending);
+        alarm_close(&probe->lateness);
+}
+
+static int say_failure(const struct probe *probe, int reason)
+{
+        log_error("echoc: %s: %s", probe->target->name,
+                  reason == 0 ? "the server has ended the connection" : uv_strerror(reason));
+        return STATUS_USAGE;
+}
+
+/* Runs until the connection is closed; a failure before that is returned. */
+static int run_loop(struct probe *probe)
+{
+        int r = open_handles(probe);
+
+        if (r < 0)
+                return r; /* the process ends: nothing needs to be undone */
+        r = link_open(&probe->link, &probe->context, &LINK_EVENTS);
+        if (r < 0)
+                close_handles(probe);
+        else
+                alarm_set(&probe->lateness, uv_hrtime() + timeout_ns(probe));
+        uv_run(&probe->loop, UV_RUN_DEFAULT);
+        return r;
+}
+
+static void on_open(struct link *link)
+{
+        struct probe *probe = CONTAINER_OF(link, struct probe, link);
+
+        probe->is_open = true;
+        probe->opened_ns = uv_hrtime();
+        link_format_address(link, probe->address);
+        if (target_is_path(probe->target))
+                printf("ECHO %s: ", probe->target->name);
+        else
+                printf("ECHO %s (%s) port %u: ", probe->target->host, probe->address,
+                       probe->target->port);
+        printf("%" PRIu64 " bytes of data.\n", probe->arguments->size);
+        alarm_stop(&probe->lateness);
+        on_send_due(probe);
+}
+
+static bool has_sent_all(const struct probe *probe)
+{
+        return probe->arguments->count > 0 && probe->n_sent == probe->arguments->count;
+}
+
+static void send_message(struct probe *probe)
+{
+        bool is_first = probe->n_judged == probe->n_sent;
+        uint64_t now_ns = uv_hrtime();
+
+        *message_at(probe, probe->n_sent++) = (struct message){.sent_ns = now_ns};
+        if (is_first)
+                alarm_set(&probe->lateness, now_ns + timeout_ns(probe));
+        link_send(&probe->link, probe->arguments->size);
+}
+
+/* By the schedule, whatever has come back. */
+static void on_send_due(void *user)
+{
+        struct probe *probe = user;
+
+        if (probe->is_ending)
+                return;
+        if (probe->n_sent - probe->n_judged < MESSAGES_MAX)
+                send_message(probe);
+        if (!has_sent_all(probe))
+                alarm_set(&probe->sending,
+                          probe->opened_ns +
+                                  (uint64_t)((double)probe->n_sent * probe->arguments->interval_s *
+                                             (double)NS_PER_S));
+}
+
+static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t length)
+{
+        verifier_fill(&CONTAINER_OF(link, struct probe, link)->verifier, offset, bytes, length);
+}
+
+static void on_bytes(struct link *link, const uint8_t *bytes, size_t length)
+{
+        verifier_feed(&CONTAINER_OF(link, struct probe, link)->verifier, bytes, length);
+}
+
+/* All of it has come back, or judging goes on: who is next, and is it the end? */
+static void judge(struct probe *probe)
+{
+        while (probe->n_judged < probe->n_sent) {
+                struct message *message = message_at(probe, probe->n_judged);
+
+                if (message->n_good < probe->arguments->size && !message->is_late)
+                        break;
+                probe->n_judged++;
+        }
+        if (probe->n_judged < probe->n_sent)
+                alarm_set(&probe->lateness,
+                          message_at(probe, probe->n_judged)->sent_ns + timeout_ns(probe));
+        else
+                alarm_stop(&probe->lateness);
+}
+
+static void end_well(struct probe *probe)
+{
+        if (probe->is_ending)
+                return;
+        probe->is_ending = true;
+        link_half_close(&probe->link);
+        alarm_set(&probe->lateness, uv_hrtime() + END_WAIT_NS);
+}
+
+static void take_answer(struct probe *probe, uint64_t index)
+{
+        const struct message *message = message_at(probe, index);
+        uint64_t time_ns = uv_hrtime() - message->sent_ns;
+
+        probe->n_received++;
+        probe->n_late += message->is_late;
+        histogram_add(probe->times, time_ns);
+        if (!probe->arguments->is_quiet)
+                printf("%" PRIu64 " bytes from %s: seq=%" PRIu64 " time=%.3f ms%s\n",
+                       probe->arguments->size, probe->address, index + 1,
+                       (double)time_ns / NS_PER_MS, message->is_late ? " (late)" : "");
+}
+
+static void on_good(struct verifier *verifier, uint64_t from, uint64_t to)
+{
+        struct probe *probe = CONTAINER_OF(verifier, struct probe, verifier);
+        uint64_t size = probe->arguments->size;
+
+        while (from < to) {
+                uint64_t index = from / size, end = MIN(to, (index + 1) * size);
+                struct message *message = message_at(probe, index);
+
+                message->n_good += end - from;
+                from = end;
+                if (message->n_good == size)
+                        take_answer(probe, index);
+        }
+        if (probe->is_ending)
+                return;
+        judge(probe);
+        if (has_sent_all(probe) && probe->n_judged == probe->n_sent)
+                end_well(probe);
+}
+
+static void on_fault(struct verifier *verifier, const struct fault *fault)
+{
+        struct probe *probe = CONTAINER_OF(verifier, struct probe, verifier);
+        char text[FAULT_TEXT_MAX];
+
+        probe->n_faults++;
+        if (!probe->arguments->is_quiet)
+                printf("seq=%" PRIu64 ": %s\n", fault->offset / probe->arguments->size + 1,
+                       fault_format(fault, text));
+}
+
+static void say_late(const struct probe *probe, uint64_t index)
+{
+        const struct message *message = &probe->messages[index % MESSAGES_MAX];
+
+        if (probe->arguments->is_quiet)
+                return;
+        if (message->n_good == 0)
+                printf("seq=%" PRIu64 ": no answer within %g s\n", index + 1,
+                       probe->arguments->timeout_s);
+        else
+                printf("seq=%" PRIu64 ": %" PRIu64 " of %" PRIu64 " bytes within %g s\n", index + 1,
+                       message->n_good, probe->arguments->size, probe->arguments->timeout_s);
+}
+
+static void give_up_message(struct probe *probe)
+{
+        struct message *message = message_at(probe, probe->n_judged);
+
+        verifier_settle(&probe->verifier);
+        if (probe->is_ending || message->n_good == probe->arguments->size)
+                return; /* that has mended it */
+        say_late(probe, probe->n_judged);
+        message->is_late = true;
+        judge(probe);
+        if (has_sent_all(probe) && probe->n_judged == probe->n_sent)
+                end_well(probe);
+}
+
+static void on_late(void *user)
+{
+        struct probe *probe = user;
+
+        if (!probe->is_open) {
+                on_end(&probe->link, -ETIMEDOUT);
+                link_close(&probe->link);
+        } else if (probe->is_ending) {
+                link_close(&probe->link);
+        } else {
+                give_up_message(probe);
+        }
+}
+
+/* Said only if it is not what we have asked for. */
+static void on_end(struct link *link, int reason)
+{
+        struct probe *probe = CONTAINER_OF(link, struct probe, link);
+
+        if (reason == 0 && probe->is_ending)
+                return;
+        probe->is_broken = true;
+        say_failure(probe, reason);
+}
+
+static void on_closed(struct link *link)
+{
+        struct probe *probe = CONTAINER_OF(link, struct probe, link);
+
+        probe->ended_ns = uv_hrtime();
+        probe->is_ending = true;
+        verifier_settle(&probe->verifier);
+        close_handles(probe);
+}
+
+static void on_interrupt(void *user)
+{
+        struct probe *probe = user;
+
+        probe->is_ending = true;
+        link_close(&probe->link);
+}
+
+/* After an interrupt, what could still have come in time is not lost. */
+static int summarize(const struct probe *probe)
+{
+        const struct probe_summary summary = {
+                .n_sent = probe->n_sent,
+                .n_received = probe->n_received,
+                .n_late = probe->n_late,
+                .n_under_way = probe->is_broken ? 0 : count_under_way(probe),
+                .n_faults = probe->n_faults,
+                .is_broken = probe->is_broken,
+                .duration_ns = probe->ended_ns - probe->opened_ns,
+                .times = probe->times,
+        };
+
+        return probe_summary_print(&summary, probe->target->host);
+}
+
+static int run(struct probe *probe)
+{
+        int r = uv_loop_init(&probe->loop);
+
+        if (r == 0)
+                r = link_context_init(&probe->context, &probe->loop, probe->target, 0);
+        pattern_init(&probe->pattern, probe->arguments->seed);
+        verifier_init(&probe->verifier, &probe->pattern, &VERIFIER_EVENTS, 0, 1);
+        if (r == 0)
+                r = run_loop(probe);
+        link_context_free(&probe->context);
+        uv_loop_close(&probe->loop);
+        if (r < 0)
+                return say_failure(probe, r);
+        return probe->is_open ? summarize(probe) : STATUS_USAGE;
+}
+
+int probe_run(const struct arguments *arguments, const struct target *target)
+{
+        struct probe probe = {.arguments = arguments, .target = target};
+        int status;
+
+        probe.messages = calloc(MESSAGES_MAX, sizeof(*probe.messages));
+        probe.times = histogram_new();
+        if (probe.messages && probe.times)
+                status = run(&probe);
+        else
+                status = say_failure(&probe, -ENOMEM);
+        histogram_free(probe.times);
+        free(probe.messages);
+        return status;
+}

@@ -1,0 +1,103 @@
+#include "target.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <uv.h>
+
+#include "util.h"
+
+/* Connections from one source: there are 28,232 ports for them unless somebody has changed that. */
+#define EACH_SOURCE 20000
+
+/* Then it begins anew: by that time the kernel has forgotten the first ones. */
+#define N_SOURCES 250
+
+static int take_path(struct target *target)
+{
+        struct target_address *address = &target->addresses[0];
+        struct sockaddr_un *path = (struct sockaddr_un *)&address->sockaddr;
+
+        if (strlen(target->host) >= sizeof(path->sun_path))
+                return -ENAMETOOLONG;
+        path->sun_family = AF_UNIX;
+        strcpy(path->sun_path, target->host);
+        address->length = sizeof(*path);
+        target->n_addresses = 1;
+        return 0;
+}
+
+static int take_name(struct target *target, int family)
+{
+        const struct addrinfo hints = {
+                .ai_family = family,
+                .ai_socktype = SOCK_STREAM,
+                .ai_flags = AI_NUMERICSERV,
+        };
+        uv_getaddrinfo_t request;
+        char service[8];
+        uv_loop_t loop;
+        int r = uv_loop_init(&loop);
+
+        if (r < 0)
+                return r;
+        snprintf(service, sizeof(service), "%u", target->port);
+        r = uv_getaddrinfo(&loop, &request, NULL, target->host, service, &hints);
+        uv_loop_close(&loop);
+        if (r < 0)
+                return r;
+        for (struct addrinfo *info = request.addrinfo;
+             info && target->n_addresses < TARGET_ADDRESSES_MAX; info = info->ai_next) {
+                struct target_address *address = &target->addresses[target->n_addresses++];
+
+                memcpy(&address->sockaddr, info->ai_addr, info->ai_addrlen);
+                address->length = info->ai_addrlen;
+        }
+        uv_freeaddrinfo(request.addrinfo);
+        return 0;
+}
+
+int target_resolve(struct target *ret_target, const char *host, uint16_t port, int family)
+{
+        int n;
+
+        *ret_target = (struct target){.host = host, .port = port};
+        n = snprintf(ret_target->name, sizeof(ret_target->name), "%s", host);
+        if (target_is_path(ret_target))
+                return take_path(ret_target);
+        if (n < TARGET_NAME_MAX)
+                snprintf(ret_target->name + n, TARGET_NAME_MAX - (size_t)n, " port %u", port);
+        return take_name(ret_target, family);
+}
+
+bool target_is_path(const struct target *target)
+{
+        return strchr(target->host, '/');
+}
+
+const char *target_format(const struct target_address *address, char text[static TARGET_TEXT_MAX])
+{
+        if (address->sockaddr.ss_family == AF_UNIX)
+                strcpy(text, ((const struct sockaddr_un *)&address->sockaddr)->sun_path);
+        else
+                getnameinfo((const struct sockaddr *)&address->sockaddr, address->length, text,
+                            TARGET_TEXT_MAX, NULL, 0, NI_NUMERICHOST);
+        return text;
+}
+
+bool target_source(const struct target_address *address, uint64_t n, struct sockaddr_in *ret_source)
+{
+        const struct sockaddr_in *to = (const struct sockaddr_in *)&address->sockaddr;
+        uint32_t source = (uint32_t)(n / EACH_SOURCE % N_SOURCES);
+
+        if (to->sin_family != AF_INET || ntohl(to->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET ||
+            source == 0)
+                return false;
+        *ret_source = (struct sockaddr_in){
+                .sin_family = AF_INET,
+                .sin_addr.s_addr = htonl(INADDR_LOOPBACK + source),
+        };
+        return true;
+}

@@ -1,0 +1,48 @@
+#pragma once
+
+/* Where the client connects to, and from. */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define TARGET_ADDRESSES_MAX 8
+
+/* Room for "fe80::1%interface" or the path of a Unix socket; and for a name of DNS with a port. */
+#define TARGET_TEXT_MAX 128
+#define TARGET_NAME_MAX 280
+
+struct target_address {
+        struct sockaddr_storage sockaddr;
+        socklen_t length;
+};
+
+struct target {
+        const char *host; /* as given */
+        uint16_t port;
+        char name[TARGET_NAME_MAX];                            /* "HOST port PORT", or the path */
+        struct target_address addresses[TARGET_ADDRESSES_MAX]; /* in the order to try them */
+        size_t n_addresses;
+};
+
+/*
+ * Finds the addresses of a name, a literal address, or a path (with a slash in it), which is a Unix
+ * socket. `family`: AF_INET, AF_INET6 or AF_UNSPEC for both. Blocks. Keeps `host`. Fails as
+ * uv_getaddrinfo() does, or with -ENAMETOOLONG.
+ */
+int target_resolve(struct target *ret_target, const char *host, uint16_t port, int family);
+
+bool target_is_path(const struct target *target);
+
+/* "127.0.0.1", "fe80::1%eth0" or a path. Returns `text`. */
+const char *target_format(const struct target_address *address, char text[static TARGET_TEXT_MAX]);
+
+/*
+ * The address to bind the socket of the n-th connection to, so that ports do not run out: one
+ * loopback address after the other if the target is one in 127.0.0.0/8. False: leave it to the
+ * kernel.
+ */
+bool target_source(const struct target_address *address, uint64_t n,
+                   struct sockaddr_in *ret_source);

@@ -1,0 +1,248 @@
+#include "crooked_server.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PEERS_MAX 32
+#define KEPT_MAX  65536
+
+struct peer {
+        int descriptor;
+        uint64_t offset; /* of the next byte that it sends */
+        uint8_t out[2 * KEPT_MAX];
+        size_t n_out;
+        uint8_t kept[KEPT_MAX]; /* bytes for later, or for once more */
+        size_t n_kept;
+};
+
+struct crooked_server {
+        enum trick trick;
+        uint64_t from, to; /* offsets */
+        uint64_t length;
+        int listener, stop[2];
+        char port[8];
+        pthread_t thread;
+        struct peer *peers[PEERS_MAX];
+        size_t n_peers;
+};
+
+static void open_listener(struct crooked_server *server)
+{
+        struct sockaddr_in address = {
+                .sin_family = AF_INET,
+                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        };
+        socklen_t length = sizeof(address);
+
+        server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        cr_assert_eq(bind(server->listener, (struct sockaddr *)&address, length), 0);
+        cr_assert_eq(listen(server->listener, 128), 0);
+        cr_assert_eq(getsockname(server->listener, (struct sockaddr *)&address, &length), 0);
+        snprintf(server->port, sizeof(server->port), "%u", ntohs(address.sin_port));
+}
+
+static void put(struct peer *peer, const uint8_t *bytes, size_t length)
+{
+        if (peer->n_out + length > sizeof(peer->out))
+                abort();
+        memcpy(peer->out + peer->n_out, bytes, length);
+        peer->n_out += length;
+}
+
+static void keep(struct peer *peer, uint8_t byte)
+{
+        if (peer->n_kept == KEPT_MAX)
+                abort();
+        peer->kept[peer->n_kept++] = byte;
+}
+
+static void put_kept(struct peer *to, struct peer *from)
+{
+        put(to, from->kept, from->n_kept);
+        from->n_kept = 0;
+}
+
+static void flush(struct peer *peer)
+{
+        if (peer->descriptor >= 0)
+                (void)!send(peer->descriptor, peer->out, peer->n_out, MSG_NOSIGNAL);
+        peer->n_out = 0;
+}
+
+static void hang_up(struct peer *peer, bool with_reset)
+{
+        flush(peer);
+        if (with_reset)
+                setsockopt(peer->descriptor, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+                           sizeof(struct linger));
+        close(peer->descriptor);
+        peer->descriptor = -1;
+}
+
+static void wait_ms(uint64_t ms)
+{
+        nanosleep(&(struct timespec){.tv_sec = (time_t)(ms / 1000),
+                                     .tv_nsec = (long)(ms % 1000 * 1000000)},
+                  NULL);
+}
+
+/* A byte of the first connection, at its offset. */
+static void play(struct crooked_server *server, struct peer *peer, uint8_t byte)
+{
+        uint64_t offset = peer->offset;
+        bool is_inside = offset >= server->from && offset < server->to;
+
+        switch (server->trick) {
+        case TRICK_DROP:
+                if (!is_inside)
+                        put(peer, &byte, 1);
+                break;
+        case TRICK_DUPLICATE: /* the bytes before `from` */
+                if (offset < server->from && offset + server->length >= server->from)
+                        keep(peer, byte);
+                put(peer, &byte, 1);
+                if (offset + 1 == server->from)
+                        put_kept(peer, peer);
+                break;
+        case TRICK_SWAP:
+                if (is_inside)
+                        keep(peer, byte);
+                else
+                        put(peer, &byte, 1);
+                if (offset + 1 == server->to + server->length)
+                        put_kept(peer, peer);
+                break;
+        case TRICK_MIX:
+                if (is_inside)
+                        keep(peer, byte);
+                else
+                        put(peer, &byte, 1);
+                if (offset + 1 == server->to && server->n_peers > 1) {
+                        put_kept(server->peers[1], peer);
+                        flush(server->peers[1]);
+                }
+                break;
+        case TRICK_CORRUPT:
+                byte = is_inside ? (uint8_t)~byte : byte;
+                put(peer, &byte, 1);
+                break;
+        case TRICK_DELAY:
+                if (offset == server->from)
+                        wait_ms(server->length);
+                put(peer, &byte, 1);
+                break;
+        case TRICK_RESET:
+        case TRICK_CLOSE:
+                if (offset < server->from)
+                        put(peer, &byte, 1);
+                if (offset + 1 >= server->from && peer->descriptor >= 0)
+                        hang_up(peer, server->trick == TRICK_RESET);
+                break;
+        default:
+                put(peer, &byte, 1);
+                break;
+        }
+        peer->offset++;
+}
+
+static void serve(struct crooked_server *server, struct peer *peer)
+{
+        uint8_t bytes[16384];
+        ssize_t n = recv(peer->descriptor, bytes, sizeof(bytes), 0);
+
+        if (n <= 0) {
+                close(peer->descriptor);
+                peer->descriptor = -1;
+                return;
+        }
+        if (server->trick == TRICK_MUTE && peer->offset + (uint64_t)n > server->from) {
+                peer->offset += (uint64_t)n;
+        } else if (peer == server->peers[0]) {
+                for (ssize_t i = 0; i < n; i++)
+                        play(server, peer, bytes[i]);
+        } else {
+                put(peer, bytes, (size_t)n);
+                peer->offset += (uint64_t)n;
+        }
+        flush(peer);
+}
+
+static void accept_peer(struct crooked_server *server)
+{
+        struct peer *peer = calloc(1, sizeof(*peer));
+
+        if (!peer || server->n_peers == PEERS_MAX)
+                abort();
+        peer->descriptor = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
+        server->peers[server->n_peers++] = peer;
+}
+
+static void *run(void *user)
+{
+        struct crooked_server *server = user;
+
+        for (;;) {
+                struct pollfd polled[PEERS_MAX + 2] = {
+                        {.fd = server->stop[0], .events = POLLIN},
+                        {.fd = server->trick == TRICK_DEAF ? -1 : server->listener,
+                         .events = POLLIN},
+                };
+                size_t n_peers = server->n_peers;
+
+                for (size_t i = 0; i < n_peers; i++)
+                        polled[i + 2] = (struct pollfd){.fd = server->peers[i]->descriptor,
+                                                        .events = POLLIN};
+                poll(polled, n_peers + 2, -1);
+                if (polled[0].revents)
+                        return NULL;
+                if (polled[1].revents)
+                        accept_peer(server);
+                for (size_t i = 0; i < n_peers; i++)
+                        if (polled[i + 2].revents && server->peers[i]->descriptor >= 0)
+                                serve(server, server->peers[i]);
+        }
+}
+
+struct crooked_server *crooked_start(enum trick trick, uint64_t offset, uint64_t length)
+{
+        struct crooked_server *server = calloc(1, sizeof(*server));
+
+        cr_assert_not_null(server);
+        server->trick = trick;
+        server->from = offset;
+        server->to = offset + length;
+        server->length = length;
+        open_listener(server);
+        cr_assert_eq(pipe2(server->stop, O_CLOEXEC), 0);
+        cr_assert_eq(pthread_create(&server->thread, NULL, run, server), 0);
+        return server;
+}
+
+const char *crooked_port(const struct crooked_server *server)
+{
+        return server->port;
+}
+
+void crooked_stop(struct crooked_server *server)
+{
+        close(server->stop[1]);
+        pthread_join(server->thread, NULL);
+        for (size_t i = 0; i < server->n_peers; i++) {
+                if (server->peers[i]->descriptor >= 0)
+                        close(server->peers[i]->descriptor);
+                free(server->peers[i]);
+        }
+        close(server->stop[0]);
+        close(server->listener);
+        free(server);
+}

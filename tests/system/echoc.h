@@ -1,0 +1,30 @@
+#pragma once
+
+/* echoc as a black box: the binary that the environment variable ECHOC names. */
+
+#include <stdint.h>
+
+#include "command.h"
+
+const char *command_echoc(void);
+
+/* Runs echoc with these arguments. */
+#define RUN_ECHOC(outcome, ...) \
+        command_run(outcome, NULL, (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
+
+/*
+ * The same, but waits for the text in the standard output and then sends SIGINT, as Ctrl-C does.
+ * Standard error goes to where the test's goes.
+ */
+void command_interrupt(struct outcome *ret_outcome, const char *needle,
+                       const char *const arguments[]);
+
+#define INTERRUPT_ECHOC(outcome, needle, ...) \
+        command_interrupt(outcome, needle,    \
+                          (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
+
+/* A port as an argument. Valid until the next call. */
+const char *port_text(uint16_t port);
+
+/* How many times a text is in another one. */
+unsigned count_text(const char *text, const char *needle);

@@ -1,0 +1,187 @@
+/* The transcript shows at a glance whether a server serves one client at a time or all at once. */
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crooked_server.h"
+#include "daemon.h"
+#include "echoc.h"
+#include "scratch.h"
+
+static struct outcome outcome;
+
+static void expect_status(int status)
+{
+        cr_assert_eq(outcome.status, status, "exit status %d\n%s%s", outcome.status, outcome.out,
+                     outcome.err);
+}
+
+/* Where it happens in the transcript. */
+static const char *find(const char *event)
+{
+        const char *found = strstr(outcome.out, event);
+
+        cr_assert_not_null(found, "no '%s' in:\n%s", event, outcome.out);
+        return found;
+}
+
+static void expect_order(const char *first, const char *second)
+{
+        cr_assert_lt((uintptr_t)find(first), (uintptr_t)find(second), "'%s', but '%s' before:\n%s",
+                     first, second, outcome.out);
+}
+
+static void write_transcript(const char *port)
+{
+        RUN_ECHOC(&outcome, "--clients", "3", "-i", "0.5", "-m", "你好", "-m", "世界！",
+                  "--transcript", "127.0.0.1", port);
+}
+
+static void write_transcript_of_one(enum trick trick, uint64_t offset, uint64_t length)
+{
+        struct crooked_server *server = crooked_start(trick, offset, length);
+
+        RUN_ECHOC(&outcome, "--clients", "1", "-i", "0.01", "-m", "hello", "-m", "world",
+                  "--transcript", "127.0.0.1", crooked_port(server));
+        crooked_stop(server);
+}
+
+/* Everything that happens to one client, in this order. */
+static void expect_life(const char *client)
+{
+        static const char *const events[] = {
+                "connects.",         "sends \"你好\".",      "receives \"你好\".",
+                "sends \"世界！\".", "receives \"世界！\".", "disconnects.",
+        };
+        char event[128], previous[128] = "";
+
+        for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
+                snprintf(event, sizeof(event), "Client %s %s\n", client, events[i]);
+                cr_assert_eq(count_text(outcome.out, event), 1, "%s in:\n%s", event, outcome.out);
+                if (i > 0)
+                        expect_order(previous, event);
+                memcpy(previous, event, sizeof(event));
+        }
+}
+
+Test(echoc_transcript, all_at_once)
+{
+        struct daemon *daemon = DAEMON();
+
+        write_transcript(port_text(daemon->port));
+        expect_status(0);
+        expect_life("0");
+        expect_life("1");
+        expect_life("2");
+        cr_assert_eq(count_text(outcome.out, "\n"), 18, "%s", outcome.out);
+        expect_order("Client 2 receives \"你好\"", "Client 0 disconnects");
+        expect_order("Client 1 receives \"世界！\"", "Client 0 disconnects");
+        daemon_stop(daemon);
+}
+
+Test(echoc_transcript, one_at_a_time)
+{
+        struct daemon *daemon = DAEMON("-o", "max_connections = 1;");
+
+        write_transcript(port_text(daemon->port));
+        expect_status(0);
+        expect_life("0");
+        expect_life("1");
+        expect_life("2");
+        expect_order("Client 0 disconnects", "Client 1 receives \"你好\"");
+        expect_order("Client 1 disconnects", "Client 2 receives \"你好\"");
+        expect_order("Client 2 connects", "Client 0 sends \"你好\""); /* the kernel lets it in */
+        daemon_stop(daemon);
+}
+
+Test(echoc_transcript, each_client_has_a_column_and_each_line_a_time)
+{
+        struct daemon *daemon = DAEMON();
+        double before = 0;
+
+        write_transcript(port_text(daemon->port));
+        expect_status(0);
+        cr_assert(command_matches(outcome.out, "^\\[0\\.[0-9]{6}\\] Client 0 connects\\.$"));
+        cr_assert(command_matches(outcome.out, "^\\[0\\.[0-9]{6}\\] {9}Client 1 connects\\.$"));
+        cr_assert(command_matches(outcome.out, "^\\[[0-9.]+\\] {17}Client 2 sends \"你好\"\\.$"));
+        for (char *line = strtok(outcome.out, "\n"); line; line = strtok(NULL, "\n")) {
+                double now = strtod(line + 1, NULL);
+
+                cr_assert_geq(now, before, "%s", line);
+                before = now;
+        }
+        cr_assert_geq(before, 1.5); /* three pauses */
+        daemon_stop(daemon);
+}
+
+Test(echoc_transcript, a_long_text_comes_back)
+{
+        size_t length = 100000; /* arguments cannot be longer than 128 KiB */
+        struct daemon *daemon = DAEMON();
+        char *text = malloc(length + 1);
+
+        memset(text, 'x', length);
+        text[length] = '\0';
+        command_run(&outcome, NULL,
+                    (const char *const[]){"sh", "-c", "\"$0\" \"$@\" | cut -c -60", command_echoc(),
+                                          "--clients", "2", "-i", "0.01", "-m", text,
+                                          "--transcript", "127.0.0.1", port_text(daemon->port),
+                                          NULL});
+        expect_status(0);
+        find("Client 0 receives \"xxx");
+        find("Client 1 receives \"xxx");
+        free(text);
+        daemon_stop(daemon);
+}
+
+Test(echoc_transcript, a_wrong_byte_is_told_with_its_offset)
+{
+        write_transcript_of_one(TRICK_CORRUPT, 7, 1);
+        expect_status(1);
+        find("Client 0 receives \"hello\".");
+        find("Client 0 receives a wrong byte at offset 2 of its text.");
+        find("Client 0 disconnects.");
+}
+
+Test(echoc_transcript, bytes_too_many_are_told)
+{
+        write_transcript_of_one(TRICK_DUPLICATE, 5, 2);
+        expect_status(1);
+        find("Client 0 receives bytes too many at offset 5 of its text.");
+}
+
+Test(echoc_transcript, a_server_that_closes_is_told)
+{
+        write_transcript_of_one(TRICK_CLOSE, 5, 0);
+        expect_status(1);
+        find("Client 0 receives \"hello\".");
+        find("Client 0 is disconnected by the server.");
+}
+
+Test(echoc_transcript, a_server_that_resets_is_told)
+{
+        write_transcript_of_one(TRICK_RESET, 5, 0);
+        expect_status(1);
+        find("Client 0 loses its connection: connection reset by peer.");
+}
+
+Test(echoc_transcript, no_connection_is_status_2)
+{
+        RUN_ECHOC(&outcome, "--clients", "2", "-m", "x", "--transcript", "127.0.0.1",
+                  port_text(scratch_port()));
+        expect_status(2);
+        find("Client 0 cannot connect: connection refused.");
+        find("Client 1 cannot connect: connection refused.");
+}
+
+Test(echoc_transcript, an_interrupt_ends_it)
+{
+        struct crooked_server *server = crooked_start(TRICK_MUTE, 0, 0);
+
+        INTERRUPT_ECHOC(&outcome, "sends", "--clients", "1", "-i", "0.01", "-m", "x",
+                        "--transcript", "127.0.0.1", crooked_port(server));
+        expect_status(1);
+        crooked_stop(server);
+}

@@ -1,0 +1,408 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+#include "verifier.h"
+
+#define LENGTH     160 /* bytes sent */
+#define OTHERS_MAX 64
+#define OWN        3
+
+/* What a verifier says, kept. */
+static struct pattern pattern;
+static struct verifier verifier;
+static struct fault faults[OTHERS_MAX];
+static size_t n_faults;
+static uint8_t is_good[LENGTH];
+static uint64_t n_good;
+static uint8_t sent[LENGTH], received[4 * LENGTH];
+
+static void on_good(struct verifier *self, uint64_t from, uint64_t to)
+{
+        cr_assert_eq(self, &verifier);
+        cr_assert_lt(from, to);
+        cr_assert_leq(to, LENGTH);
+        for (uint64_t offset = from; offset < to; offset++)
+                cr_assert_eq(is_good[offset]++, 0, "%lu is good twice", (unsigned long)offset);
+        n_good += to - from;
+}
+
+static void on_fault(struct verifier *self, const struct fault *fault)
+{
+        cr_assert_eq(self, &verifier);
+        cr_assert_lt(n_faults, OTHERS_MAX);
+        faults[n_faults++] = *fault;
+}
+
+static const struct verifier_events EVENTS = {on_good, on_fault};
+
+/* A connection that has sent LENGTH bytes. */
+static void begin(void)
+{
+        pattern_init(&pattern, 1);
+        verifier_init(&verifier, &pattern, &EVENTS, OWN, 10);
+        verifier_fill(&verifier, 0, sent, LENGTH);
+        memset(is_good, 0, sizeof(is_good));
+        n_faults = n_good = 0;
+}
+
+TestSuite(verifier, .init = begin);
+
+static void others(uint32_t connection, uint64_t offset, uint8_t *bytes, size_t length)
+{
+        pattern_fill(&pattern, (struct pattern_place){connection, offset}, bytes, length);
+}
+
+/* Feeds it in two pieces. */
+static void feed(size_t length, size_t cut)
+{
+        verifier_feed(&verifier, received, MIN(cut, length));
+        if (cut < length)
+                verifier_feed(&verifier, received + cut, length - cut);
+}
+
+/* The first offset at which what came differs from what was expected. */
+static uint64_t first_difference(size_t length)
+{
+        size_t n = 0;
+
+        while (n < length && n < LENGTH && received[n] == sent[n])
+                n++;
+        return n;
+}
+
+static void expect_fault(size_t index, enum fault_kind kind, uint64_t offset, uint64_t length)
+{
+        char text[FAULT_TEXT_MAX];
+
+        cr_assert_lt(index, n_faults, "no fault %zu", index);
+        fault_format(&faults[index], text);
+        cr_assert_eq(faults[index].kind, kind, "%s", text);
+        cr_assert_eq(faults[index].offset, offset, "%s instead of %lu", text,
+                     (unsigned long)offset);
+        cr_assert_eq(faults[index].length, length, "%s instead of %lu", text,
+                     (unsigned long)length);
+}
+
+static void expect_faults(size_t n)
+{
+        char text[FAULT_TEXT_MAX] = "";
+
+        if (n_faults > 0)
+                fault_format(&faults[n_faults - 1], text);
+        cr_assert_eq(n_faults, n, "%zu faults instead of %zu; the last: %s", n_faults, n, text);
+}
+
+Test(verifier, a_faithful_echo_is_good_however_it_is_cut)
+{
+        for (size_t cut = 0; cut <= LENGTH; cut++) {
+                begin();
+                memcpy(received, sent, LENGTH);
+                feed(LENGTH, cut);
+                verifier_finish(&verifier);
+                cr_assert_eq(n_good, LENGTH);
+                expect_faults(0);
+        }
+}
+
+Test(verifier, a_faithful_echo_is_good_byte_by_byte)
+{
+        for (size_t i = 0; i < LENGTH; i++)
+                verifier_feed(&verifier, sent + i, 1);
+        verifier_finish(&verifier);
+        cr_assert_eq(n_good, LENGTH);
+        expect_faults(0);
+}
+
+/* Drops bytes and expects that this is told. */
+static void lose(size_t at, size_t n, size_t cut)
+{
+        begin();
+        memcpy(received, sent, at);
+        memcpy(received + at, sent + at + n, LENGTH - at - n);
+        feed(LENGTH - n, cut);
+        verifier_finish(&verifier);
+        expect_faults(1);
+        expect_fault(0, FAULT_LOST, first_difference(LENGTH - n), n);
+        cr_assert_eq(n_good, LENGTH - n);
+}
+
+Test(verifier, lost_bytes_are_told_at_every_offset)
+{
+        static const size_t lengths[] = {1, 2, 7, 8, 9, 16, 40};
+
+        for (size_t i = 0; i < ARRAY_SIZE(lengths); i++)
+                for (size_t at = 0; at + lengths[i] < LENGTH; at++)
+                        lose(at, lengths[i], LENGTH);
+}
+
+Test(verifier, lost_bytes_are_told_wherever_the_stream_is_cut)
+{
+        for (size_t cut = 0; cut < LENGTH; cut++)
+                lose(70, 5, cut);
+}
+
+Test(verifier, an_end_that_is_missing_is_lost)
+{
+        for (size_t at = 0; at < LENGTH; at++) {
+                begin();
+                verifier_feed(&verifier, sent, at);
+                verifier_settle(&verifier);
+                expect_faults(0); /* it may still come */
+                verifier_finish(&verifier);
+                expect_faults(1);
+                expect_fault(0, FAULT_LOST, at, LENGTH - at);
+        }
+}
+
+/* Repeats `n` bytes before `at` there. */
+static void duplicate(size_t at, size_t n, size_t cut)
+{
+        begin();
+        memcpy(received, sent, at);
+        memcpy(received + at, sent + at - n, LENGTH - at + n);
+        feed(LENGTH + n, cut);
+        verifier_finish(&verifier);
+        expect_faults(1);
+        expect_fault(0, FAULT_DUPLICATED, first_difference(LENGTH + n), 0);
+        cr_assert_eq(faults[0].offset - faults[0].place.offset, n);
+        cr_assert_eq(n_good, LENGTH);
+}
+
+Test(verifier, duplicated_bytes_are_told_at_every_offset)
+{
+        static const size_t lengths[] = {8, 15, 16, 64};
+
+        for (size_t i = 0; i < ARRAY_SIZE(lengths); i++)
+                for (size_t at = lengths[i]; at <= LENGTH; at++)
+                        duplicate(at, lengths[i], LENGTH);
+}
+
+Test(verifier, duplicated_bytes_are_told_wherever_the_stream_is_cut)
+{
+        for (size_t cut = 0; cut < LENGTH; cut++)
+                duplicate(80, 16, cut);
+}
+
+/* Exchanges two neighbouring pieces. */
+static void swap(size_t at, size_t n, size_t m, size_t cut)
+{
+        begin();
+        memcpy(received, sent, LENGTH);
+        memcpy(received + at, sent + at + n, m);
+        memcpy(received + at + m, sent + at, n);
+        feed(LENGTH, cut);
+        verifier_finish(&verifier);
+        expect_faults(1);
+        expect_fault(0, FAULT_REORDERED, first_difference(LENGTH), 0);
+        cr_assert_eq(n_good, LENGTH);
+}
+
+Test(verifier, reordered_bytes_are_told_at_every_offset)
+{
+        for (size_t at = 0; at + 48 <= LENGTH; at++)
+                swap(at, 24, 24, LENGTH);
+}
+
+Test(verifier, reordered_bytes_are_told_whatever_their_lengths)
+{
+        for (size_t n = 16; n < 60; n++)
+                for (size_t m = 16; m < 60; m++)
+                        swap(16, n, m, LENGTH);
+}
+
+Test(verifier, reordered_bytes_are_told_wherever_the_stream_is_cut)
+{
+        for (size_t cut = 0; cut < LENGTH; cut++)
+                swap(41, 24, 32, cut);
+}
+
+/* Bytes of another connection come in between. */
+static void insert(size_t at, uint64_t offset, size_t n, size_t cut)
+{
+        begin();
+        memcpy(received, sent, at);
+        others(7, offset, received + at, n);
+        memcpy(received + at + n, sent + at, LENGTH - at);
+        feed(LENGTH + n, cut);
+        verifier_finish(&verifier);
+        expect_faults(1);
+        cr_assert_eq(faults[0].kind, FAULT_MIXED);
+        cr_assert_eq(faults[0].offset, first_difference(LENGTH));
+        cr_assert_eq(faults[0].place.connection, 7);
+        cr_assert_eq(faults[0].place.offset, offset + faults[0].offset - at);
+        cr_assert_eq(n_good, LENGTH);
+}
+
+Test(verifier, bytes_of_another_connection_are_told_at_every_offset)
+{
+        for (size_t at = 0; at + 16 <= LENGTH; at++)
+                insert(at, 1000 + at, 32, LENGTH);
+}
+
+Test(verifier, bytes_of_another_connection_are_told_wherever_the_stream_is_cut)
+{
+        for (size_t cut = 0; cut < LENGTH; cut++)
+                insert(50, 0, 24, cut);
+}
+
+Test(verifier, bytes_of_another_connection_in_the_place_of_ones_own_are_told_with_the_loss)
+{
+        memcpy(received, sent, LENGTH);
+        others(0, 64, received + 64, 32);
+        feed(LENGTH, LENGTH);
+        verifier_finish(&verifier);
+        expect_faults(2);
+        expect_fault(0, FAULT_MIXED, 64, 0);
+        expect_fault(1, FAULT_LOST, 64, 32);
+        cr_assert_eq(n_good, LENGTH - 32);
+}
+
+Test(verifier, a_connection_that_does_not_exist_is_not_blamed)
+{
+        memcpy(received, sent, LENGTH);
+        others(10, 64, received + 64, 32);
+        feed(LENGTH, LENGTH);
+        verifier_finish(&verifier);
+        expect_faults(1);
+        expect_fault(0, FAULT_CORRUPTED, 64, 32);
+}
+
+/* Changes bytes in their place. */
+static void corrupt(size_t at, size_t n, size_t cut)
+{
+        begin();
+        memcpy(received, sent, LENGTH);
+        for (size_t i = 0; i < n; i++)
+                received[at + i] = (uint8_t)~received[at + i];
+        feed(LENGTH, cut);
+        verifier_finish(&verifier);
+        expect_faults(1);
+        expect_fault(0, FAULT_CORRUPTED, at, n);
+        cr_assert_eq(n_good, LENGTH - n);
+}
+
+Test(verifier, corrupted_bytes_are_told_at_every_offset)
+{
+        for (size_t n = 1; n < 40; n++)
+                for (size_t at = 0; at + n <= LENGTH; at++)
+                        corrupt(at, n, LENGTH);
+}
+
+Test(verifier, corrupted_bytes_are_told_wherever_the_stream_is_cut)
+{
+        for (size_t cut = 0; cut < LENGTH; cut++)
+                corrupt(70, 3, cut);
+}
+
+Test(verifier, bytes_that_nobody_sent_are_told_when_they_are_inserted)
+{
+        for (size_t at = 0; at <= LENGTH; at++) {
+                begin();
+                memcpy(received, sent, at);
+                memset(received + at, 0, 20);
+                memcpy(received + at + 20, sent + at, LENGTH - at);
+                feed(LENGTH + 20, LENGTH);
+                verifier_finish(&verifier);
+                cr_assert_geq(n_faults, 1);
+                expect_fault(0, FAULT_CORRUPTED, first_difference(LENGTH + 20), faults[0].length);
+                if (at + 16 <= LENGTH)
+                        cr_assert_eq(n_good, LENGTH);
+        }
+}
+
+Test(verifier, a_stream_of_nonsense_is_one_corruption)
+{
+        for (size_t i = 0; i < sizeof(received); i++)
+                received[i] = (uint8_t)(33 + i % 94); /* chargen */
+        verifier_feed(&verifier, received, sizeof(received));
+        verifier_finish(&verifier);
+        cr_assert_eq(n_good, 0);
+        expect_fault(0, FAULT_CORRUPTED, 0, sizeof(received));
+}
+
+Test(verifier, after_a_fault_the_next_one_is_told_as_well)
+{
+        memcpy(received, sent, 40);
+        memcpy(received + 40, sent + 41, 40);          /* 40 is lost */
+        memcpy(received + 80, sent + 73, LENGTH - 73); /* from 73 on again */
+        feed(80 + LENGTH - 73, LENGTH);
+        verifier_finish(&verifier);
+        expect_faults(2);
+        expect_fault(0, FAULT_DUPLICATED, 81, 0);
+        expect_fault(1, FAULT_LOST, 40, 1);
+        cr_assert_eq(n_good, LENGTH - 1);
+}
+
+Test(verifier, a_fault_in_a_short_last_message_is_told_once_nothing_more_comes)
+{
+        for (size_t n = 2; n < 16; n++) { /* so many bytes are left, the first of them is lost */
+                size_t at = LENGTH - n;
+
+                begin();
+                verifier_feed(&verifier, sent, at);
+                verifier_feed(&verifier, sent + at + 1, n - 1);
+                verifier_settle(&verifier);
+                verifier_finish(&verifier);
+                expect_faults(1);
+                cr_assert_eq(faults[0].kind, FAULT_LOST);
+                cr_assert_eq(faults[0].length, 1);
+        }
+}
+
+/* Random mistakes of all kinds: whatever happens, nothing is good twice and nothing is forgotten.
+ */
+Test(verifier, no_mixture_of_mistakes_confuses_it)
+{
+        for (unsigned seed = 1; seed <= 4000; seed++) {
+                size_t length = 0;
+
+                srand(seed);
+                begin();
+                while (length < 2 * LENGTH) {
+                        size_t n = 1 + (size_t)rand() % 40, from = (size_t)rand() % (LENGTH - n);
+
+                        if (rand() % 4 == 0)
+                                others((uint32_t)(rand() % 12), from, received + length, n);
+                        else
+                                memcpy(received + length, sent + from, n);
+                        if (rand() % 8 == 0)
+                                received[length] ^= 0x40;
+                        length += n;
+                }
+                for (size_t n, fed = 0; fed < length; fed += n) {
+                        n = 1 + (size_t)rand() % 50;
+                        n = MIN(n, length - fed);
+                        verifier_feed(&verifier, received + fed, n);
+                        if (rand() % 10 == 0)
+                                verifier_settle(&verifier);
+                        n_faults = MIN(n_faults, OTHERS_MAX / 4);
+                }
+                n_faults = 0;
+                verifier_finish(&verifier);
+                cr_assert_leq(n_good, LENGTH);
+        }
+}
+
+Test(verifier, says_what_it_found)
+{
+        static const struct {
+                struct fault fault;
+                const char *text;
+        } cases[] = {
+                {{FAULT_LOST, 128, 1, {0, 0}}, "offset 128: 1 byte lost"},
+                {{FAULT_LOST, 0, 20, {0, 0}}, "offset 0: 20 bytes lost"},
+                {{FAULT_CORRUPTED, 5, 2, {0, 0}}, "offset 5: 2 bytes corrupted"},
+                {{FAULT_DUPLICATED, 128, 0, {3, 64}},
+                 "offset 128: duplicated: bytes from offset 64 on came again"},
+                {{FAULT_REORDERED, 64, 0, {3, 128}},
+                 "offset 64: reordered: bytes from offset 128 on came first"},
+                {{FAULT_MIXED, 64, 0, {7, 640}},
+                 "offset 64: mixed: bytes of connection 7 from its offset 640 on"},
+        };
+        char text[FAULT_TEXT_MAX];
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+                cr_assert_str_eq(fault_format(&cases[i].fault, text), cases[i].text);
+}
