@@ -2,8 +2,8 @@
  * The happy path:
  *  1. load_link_open() begins to connect; on_open(). With --connect it begins only at 2.
  *  2. load_link_go() sends: as many messages as the depth allows, one byte, or without end.
- *  3. on_good() counts what came back, and sends the next; with --connect it closes, and opens
- * anew.
+ *  3. on_good() counts what came back, and sends the next; with --connect it closes, and begins
+ *     again.
  *  4. load_link_stop(): once everything is back, half_close().
  *  5. The server ends the connection: on_end(), on_closed(), on_gone().
  *
