@@ -170,23 +170,28 @@ static void on_retry(uv_timer_t *retry)
 
 static void on_retired(void *user, struct listener *listener)
 {
-        struct acceptor *acceptor = user;
-
-        listener_set_remove(&acceptor->listeners, listener);
+        (void)user;
+        listener_set_remove(listener);
 }
 
-static void on_summary(uv_timer_t *summary)
+/* Says what was suppressed in the windows that are over at that time. */
+static void summarize(struct acceptor *acceptor, uint64_t now_ms)
 {
         static const char *const subjects[N_ACCEPTOR_EVENTS] = {
                 [EVENT_REFUSED] = "refused clients",
                 [EVENT_FULL] = "max_connections",
                 [EVENT_SHORTAGE] = "failed accepts",
         };
+        for (unsigned event = 0; event < N_ACCEPTOR_EVENTS; event++)
+                log_limit_flush(&acceptor->limits[event], now_ms, LOG_LEVEL_NOTICE,
+                                subjects[event]);
+}
+
+static void on_summary(uv_timer_t *summary)
+{
         struct acceptor *acceptor = CONTAINER_OF(summary, struct acceptor, summary);
 
-        for (unsigned event = 0; event < N_ACCEPTOR_EVENTS; event++)
-                log_limit_flush(&acceptor->limits[event], uv_now(acceptor->loop), LOG_LEVEL_NOTICE,
-                                subjects[event]);
+        summarize(acceptor, uv_now(acceptor->loop));
         for (unsigned event = 0; event < N_ACCEPTOR_EVENTS; event++)
                 if (acceptor->limits[event].n_suppressed > 0)
                         uv_timer_start(summary, on_summary, LOG_LIMIT_WINDOW_MS, 0);
@@ -203,6 +208,7 @@ void acceptor_finish(struct acceptor *acceptor)
 
 void acceptor_close(struct acceptor *acceptor)
 {
+        summarize(acceptor, uv_now(acceptor->loop) + LOG_LIMIT_WINDOW_MS);
         listener_set_close(&acceptor->listeners);
         uv_close((uv_handle_t *)&acceptor->retry, NULL);
         uv_close((uv_handle_t *)&acceptor->summary, NULL);

@@ -179,7 +179,7 @@ static bool is_socket_path(const char *text)
         if (text[0] != '/' || strlen(text) >= CONFIG_ADDRESS_MAX)
                 return false;
         for (; *text != '\0'; text++)
-                if (*text <= ' ' || *text == 0x7f || *text == '"' || *text == '\\')
+                if ((unsigned char)*text <= ' ' || *text == 0x7f || *text == '"' || *text == '\\')
                         return false;
         return true;
 }

@@ -36,13 +36,6 @@
 #include "util.h"
 
 /*
- * How soon to look again whether the kernel got rid of something: while it does, or has just done
- * so, often; else after an eighth of the time that it has not.
- */
-#define LOOK_MIN_MS 25
-#define LOOK_MAX_MS 1000
-
-/*
  * What every message touches lies together, since with thousands of ready connections cache misses
  * are what is left to save: the watcher at the end of uv_poll_t is one cache line, and what follows
  * it is the next.
@@ -195,6 +188,7 @@ static void on_readable(struct connection *connection, int descriptor)
         struct connection_context *context = connection->context;
         ssize_t n_read, n_written;
         enum echo_action action;
+        int error;
 
         n_read = read(descriptor, context->buffer, context->buffer_size);
         if (n_read <= 0) {
@@ -205,17 +199,16 @@ static void on_readable(struct connection *connection, int descriptor)
                 return;
         }
         n_written = write(descriptor, context->buffer, (size_t)n_read);
-        if (n_written < 0) {
-                if (!is_again(errno)) {
-                        end(connection, reason_of_error(errno));
-                        return;
-                }
-                n_written = 0;
-        }
+        error = n_written < 0 && !is_again(errno) ? errno : 0;
+        n_written = MAX(n_written, 0);
         connection->last_activity_ms = uv_now(context->loop);
         stats_add(&context->stats->received_bytes, (uint64_t)n_read);
         stats_add(&context->stats->sent_bytes, (uint64_t)n_written);
         action = echo_received(&connection->echo, (size_t)n_read, (size_t)n_written);
+        if (error) {
+                end(connection, reason_of_error(error));
+                return;
+        }
         if (action == ECHO_READ)
                 return;
         connection->pending = pending_new(context->buffer + n_written, connection->echo.pending);
@@ -283,10 +276,9 @@ static uint64_t next_deadline(const struct connection *connection, enum echo_rea
                              connection->last_activity_ms, ret_reason);
 }
 
-/* When to look at the connection again. */
+/* When to look at the connection again: at its deadline, or at what the kernel holds of it. */
 static uint64_t next_look(const struct connection *connection)
 {
-        uint64_t now_ms = uv_now(connection->context->loop), stalled_ms;
         enum echo_reason reason;
         uint64_t deadline_ms = next_deadline(connection, &reason);
 
@@ -294,9 +286,8 @@ static uint64_t next_look(const struct connection *connection)
                 return deadline_ms;
         if (deadline_ms == NO_DEADLINE && connection->echo.state != ECHO_LINGERING)
                 return NO_DEADLINE;
-        stalled_ms = now_ms - connection->last_activity_ms;
-        return MIN(deadline_ms,
-                   now_ms + MIN(MAX(stalled_ms / 8, (uint64_t)LOOK_MIN_MS), (uint64_t)LOOK_MAX_MS));
+        return MIN(deadline_ms, deadline_next_look(uv_now(connection->context->loop),
+                                                   connection->last_activity_ms));
 }
 
 /* A timer that already fires early enough stays as it is: the deadline is looked up again then. */
@@ -306,6 +297,16 @@ static void set_timer(struct connection *connection)
 
         if (look_ms < connection->timer.deadline_ms)
                 timers_schedule(&connection->context->timers, &connection->timer, look_ms);
+}
+
+/* A deadline has come. Bytes that have just arrived, and are not read yet, are no idleness. */
+static void end_at(struct connection *connection, enum echo_reason reason, uint64_t now_ms)
+{
+        if (reason == ECHO_IDLE_TIMEOUT && connection->echo.state == ECHO_OPEN &&
+            socket_has_input(connection->descriptor))
+                connection->last_activity_ms = now_ms;
+        else
+                end(connection, reason);
 }
 
 /* A deadline of this connection may have come, or its peer may have got something. */
@@ -321,7 +322,7 @@ static void on_due(struct timer_entry *entry)
         if (connection->echo.state == ECHO_LINGERING && pending_is_delivered(pending))
                 follow(connection, echo_delivered(&connection->echo));
         else if (next_deadline(connection, &reason) <= now_ms)
-                end(connection, reason);
+                end_at(connection, reason, now_ms);
         if (connection->echo.state != ECHO_CLOSING)
                 set_timer(connection);
 }

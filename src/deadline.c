@@ -2,6 +2,9 @@
 
 #include "util.h"
 
+#define LOOK_MIN_MS ((uint64_t)25)
+#define LOOK_MAX_MS ((uint64_t)1000)
+
 uint64_t deadline_next(const struct connection_limits *limits, const struct echo *echo,
                        uint64_t opened_ms, uint64_t active_ms, enum echo_reason *ret_reason)
 {
@@ -28,4 +31,9 @@ uint64_t deadline_next(const struct connection_limits *limits, const struct echo
                 *ret_reason = candidates[i].reason;
         }
         return deadline_ms;
+}
+
+uint64_t deadline_next_look(uint64_t now_ms, uint64_t active_ms)
+{
+        return now_ms + MIN(MAX((now_ms - active_ms) / 8, LOOK_MIN_MS), LOOK_MAX_MS);
 }

@@ -25,3 +25,9 @@ struct connection_limits {
  */
 uint64_t deadline_next(const struct connection_limits *limits, const struct echo *echo,
                        uint64_t opened_ms, uint64_t active_ms, enum echo_reason *ret_reason);
+
+/*
+ * When to look again, after `now_ms`, whether the kernel got rid of something: while it does, or
+ * has just done so, often; else after an eighth of the time that it has not, at most a second.
+ */
+uint64_t deadline_next_look(uint64_t now_ms, uint64_t active_ms);

@@ -32,6 +32,7 @@ static const struct {
 static void move(struct echo *echo, enum echo_state state)
 {
         assert(MOVES[echo->state][state]);
+        (void)MOVES; /* a release build asserts nothing */
         echo->state = (uint8_t)state;
 }
 

@@ -151,28 +151,33 @@ static void identify(struct listener *listener)
         struct sockaddr_storage sockaddr;
         socklen_t length = sizeof(sockaddr);
         char text[ADDRESS_TEXT_MAX];
-        struct address bound;
         struct stat status;
 
+        listener->bound = listener->options.address;
         if (listener->options.address.family == AF_UNIX) {
                 snprintf(listener->name, sizeof(listener->name), "%s", listener->options.path);
                 if (stat(listener->options.path, &status) == 0)
                         listener->inode = status.st_ino;
                 return;
         }
-        bound = listener->options.address;
         if (getsockname(listener->descriptor, (struct sockaddr *)&sockaddr, &length) == 0)
-                address_from_sockaddr(&bound, (struct sockaddr *)&sockaddr);
-        snprintf(listener->name, sizeof(listener->name), "%s", address_format(&bound, text));
+                address_from_sockaddr(&listener->bound, (struct sockaddr *)&sockaddr);
+        snprintf(listener->name, sizeof(listener->name), "%s",
+                 address_format(&listener->bound, text));
 }
 
-/* Removes a Unix socket's file, unless somebody has put another in its place. */
-static void remove_file(const struct listener *listener)
+/* Whether a Unix socket's file is still ours: somebody may have put another in its place. */
+static bool owns_file(const struct listener *listener)
 {
         struct stat status;
 
-        if (listener->options.address.family == AF_UNIX &&
-            lstat(listener->options.path, &status) == 0 && status.st_ino == listener->inode)
+        return listener->options.address.family == AF_UNIX &&
+               lstat(listener->options.path, &status) == 0 && status.st_ino == listener->inode;
+}
+
+static void remove_file(const struct listener *listener)
+{
+        if (owns_file(listener))
                 unlink(listener->options.path);
 }
 
@@ -222,8 +227,8 @@ int listener_reconfigure(struct listener *listener, const struct listener_option
         if (r == 0 && options->backlog != listener->options.backlog &&
             listen(listener->descriptor, options->backlog) < 0)
                 r = -errno;
-        if (r == 0 && options->address.family == AF_UNIX &&
-            options->mode != listener->options.mode && chmod(options->path, options->mode) < 0)
+        if (r == 0 && options->mode != listener->options.mode && owns_file(listener) &&
+            chmod(options->path, options->mode) < 0)
                 r = -errno;
         if (r == 0)
                 listener->options = *options;
@@ -314,6 +319,9 @@ static void on_connectable(uv_poll_t *poll, int status, int events)
          */
         if (listener->is_superseded && listener->n_left == 0)
                 listener->n_left = queue_length(listener);
+        /* Paused for the last one, it would never be told that there is none left. */
+        else if (listener->is_retiring && listener->options.address.family == AF_UNIX)
+                listener->n_left = MIN(listener->n_left, queue_length(listener));
         if (listener->is_retiring && listener->n_left == 0)
                 listener->events->on_retired(listener->user, listener);
 }

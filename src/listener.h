@@ -46,6 +46,7 @@ struct listener {
         uv_poll_t poll;
         int descriptor;
         struct listener_options options;
+        struct address bound;         /* the address with the real port */
         char name[LISTENER_NAME_MAX]; /* as the log shows it, with the real port */
         const char *label;            /* the owner's: a name that outlives the listener */
         bool is_retiring;

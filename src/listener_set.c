@@ -165,10 +165,10 @@ static int open_configured(struct listener_set *set, struct change *change,
 /* Whether a listener that stays may get the clients that this one would have got. */
 static bool is_superseded(struct listener *listener, struct list *successors)
 {
-        const struct address *address = &listener->options.address;
+        const struct address *address = &listener->bound;
 
         LIST_FOR_EACH_SAFE (node, following, successors) {
-                const struct address *other = &listener_of(node)->options.address;
+                const struct address *other = &listener_of(node)->bound;
 
                 if (other->family == address->family && other->family != AF_UNIX &&
                     other->port == address->port)
@@ -180,6 +180,9 @@ static bool is_superseded(struct listener *listener, struct list *successors)
 /* Lets listeners that are gone serve their queue. */
 static void retire(struct listener_set *set, struct change *change)
 {
+        LIST_FOR_EACH_SAFE (node, following, &set->retiring)
+                if (is_superseded(listener_of(node), &change->opened))
+                        listener_of(node)->is_superseded = true;
         LIST_FOR_EACH_SAFE (node, following, &set->active) {
                 struct listener *listener = listener_of(node);
 
@@ -187,7 +190,7 @@ static void retire(struct listener_set *set, struct change *change)
                 list_append(&set->retiring, node);
                 log_notice("no longer listening on %s", listener->name);
                 if (listener_retire(listener, is_superseded(listener, &change->opened)))
-                        listener_set_remove(set, listener);
+                        listener_set_remove(listener);
         }
 }
 
@@ -239,11 +242,12 @@ int listener_set_apply(struct listener_set *set, const struct config *config,
         return 0;
 }
 
+/* Those who wait for longest, at listeners that are no longer wanted, come first. */
 static void for_each(struct listener_set *set, void (*visit)(struct listener *))
 {
-        LIST_FOR_EACH_SAFE (node, following, &set->active)
-                visit(listener_of(node));
         LIST_FOR_EACH_SAFE (node, following, &set->retiring)
+                visit(listener_of(node));
+        LIST_FOR_EACH_SAFE (node, following, &set->active)
                 visit(listener_of(node));
 }
 
@@ -257,9 +261,8 @@ void listener_set_resume(struct listener_set *set)
         for_each(set, listener_resume);
 }
 
-void listener_set_remove(struct listener_set *set, struct listener *listener)
+void listener_set_remove(struct listener *listener)
 {
-        (void)set;
         list_unlink(&listener->link);
         listener_close(listener);
 }

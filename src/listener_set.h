@@ -40,8 +40,8 @@ void listener_set_pause(struct listener_set *set);
 
 void listener_set_resume(struct listener_set *set);
 
-/* Closes a listener that has retired. */
-void listener_set_remove(struct listener_set *set, struct listener *listener);
+/* Takes a listener that has retired out of its set, and closes it. */
+void listener_set_remove(struct listener *listener);
 
 /* Serves what is in the queues now, and closes all listeners. */
 void listener_set_finish(struct listener_set *set);

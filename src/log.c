@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -79,6 +80,19 @@ static size_t escape(char *line, size_t size, const char *message)
         return length;
 }
 
+static _Atomic unsigned n_lost;
+
+/*
+ * While the daemon serves, a reader of the log who has stopped to read must not stop it, too. A
+ * pipe that is writable takes a line whole.
+ */
+static bool has_room(void)
+{
+        struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+        return form == FORM_PLAIN || poll(&writable, 1, 0) != 0;
+}
+
 static void write_line(enum log_level level, const char *message)
 {
         char line[LINE_MAX_BYTES + 64];
@@ -98,6 +112,24 @@ static void write_line(enum log_level level, const char *message)
         errno = saved_errno;
 }
 
+/* Writes the line, or counts it as lost; the next one that can be written says how many were. */
+static void write_if_room(enum log_level level, const char *message)
+{
+        char notice[64];
+        unsigned n;
+
+        if (!has_room()) {
+                atomic_fetch_add(&n_lost, 1);
+                return;
+        }
+        n = atomic_exchange(&n_lost, 0);
+        if (n > 0) {
+                snprintf(notice, sizeof(notice), "%u lines of the log were lost", n);
+                write_line(LOG_LEVEL_WARNING, notice);
+        }
+        write_line(level, message);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
         char message[LINE_MAX_BYTES];
@@ -108,7 +140,7 @@ void log_write(enum log_level level, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(message, sizeof(message), format, arguments);
         va_end(arguments);
-        write_line(level, message);
+        write_if_room(level, message);
 }
 
 /* Begins a new window if the last one is over; returns how many lines that one suppressed. */
@@ -143,7 +175,7 @@ void log_write_limited(struct log_limit *limit, uint64_t now_ms, enum log_level 
         vsnprintf(message, sizeof(message) - strlen(suffix), format, arguments);
         va_end(arguments);
         strcat(message, suffix);
-        write_line(level, message);
+        write_if_room(level, message);
 }
 
 void log_limit_flush(struct log_limit *limit, uint64_t now_ms, enum log_level level,

@@ -2,7 +2,8 @@
 
 /*
  * The log: one line an event on standard error, written with one write(2), from any thread.
- * Control characters are escaped. A line begins with
+ * Control characters are escaped. While the daemon serves, a line that standard error has no room
+ * for is dropped, and the number of those said later. A line begins with
  *  - the <N> of sd-daemon(3), under systemd, where JOURNAL_STREAM is set;
  *  - else, while the daemon serves, a time stamp (RFC 3339, UTC) and the level;
  *  - else nothing: before that, echod is a command like any other.

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "server.h"
 #include "service_manager.h"
+#include "signals.h"
 
 /* The contract with scripts and with systemd's RestartPreventExitStatus=. */
 enum exit_status {
@@ -98,16 +99,6 @@ static int take_arguments(struct arguments *arguments, int argc, char **argv)
         return status;
 }
 
-/* Flushed and checked, so that a full disk does not pass for a good configuration. */
-static int print_config(const struct config *config)
-{
-        config_print(config, stdout);
-        if (fflush(stdout) == 0 && !ferror(stdout))
-                return EXIT_STOPPED;
-        log_error("cannot print the configuration: %s", strerror(errno));
-        return EXIT_FAILED;
-}
-
 static int serve(struct config *config, const struct arguments *arguments)
 {
         switch (server_run(config, &arguments->origin, arguments->verbosity)) {
@@ -125,8 +116,11 @@ static int run(const struct arguments *arguments)
 {
         struct config_problems problems = {.report = server_log_problem};
         struct config config;
-        int r = config_load(&config, &arguments->origin, &problems), status = EXIT_STOPPED;
+        int r, status = EXIT_STOPPED;
 
+        if (arguments->task == TASK_SERVE)
+                signals_block();
+        r = config_load(&config, &arguments->origin, &problems);
         if (r < 0) {
                 log_error("bad configuration: %u problems", problems.n_problems);
                 return r == -ENOMEM ? EXIT_FAILED : EXIT_CONFIG;
@@ -137,11 +131,20 @@ static int run(const struct arguments *arguments)
         if (arguments->task == TASK_SERVE)
                 status = serve(&config, arguments);
         else if (arguments->task == TASK_PRINT)
-                status = print_config(&config);
+                config_print(&config, stdout);
         else
                 log_notice("the configuration is valid");
         config_free(&config);
         return status;
+}
+
+/* A full disk is not to pass for a printed configuration. */
+static int flush_output(int status)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return status;
+        log_error("cannot write to standard output: %s", strerror(errno));
+        return EXIT_FAILED;
 }
 
 /* A closed standard stream would become the next socket, and get the log. */
@@ -175,5 +178,5 @@ int main(int argc, char **argv)
         if (status < 0)
                 status = run(&arguments);
         free(overrides);
-        return status;
+        return flush_output(status);
 }

@@ -32,6 +32,9 @@
 
 #define STATUS_INTERVAL_MS 5000
 
+/* Of the reserve that descriptors.h keeps, what listeners may take. */
+#define SOCKETS_IN_RESERVE 32
+
 enum server_state { STARTING, RUNNING, DRAINING, STOPPED };
 
 struct server {
@@ -75,19 +78,31 @@ static struct connection_limits limits_of(const struct config *config)
         };
 }
 
+/*
+ * How many connections there are descriptors for, with this many listeners: two sockets for each
+ * that may be "*", and the same again, since at a reload the old ones are open together with the
+ * new ones. The reserve has room for some.
+ */
+static int64_t connections_possible(const struct server *server)
+{
+        int64_t n_sockets = 2 * 2 * (int64_t)server->config.n_listeners;
+
+        return MAX(server->connections_possible - MAX(n_sockets - SOCKETS_IN_RESERVE, 0), 1);
+}
+
 /* The configured limit, as far as there are descriptors for it. */
 static uint64_t max_connections_of(const struct server *server)
 {
         const struct config *config = &server->config;
+        int64_t possible = connections_possible(server);
 
         if (config->max_connections == 0)
-                return (uint64_t)server->connections_possible;
-        if (config->max_connections > server->connections_possible)
+                return (uint64_t)possible;
+        if (config->max_connections > possible)
                 log_warning("max_connections is lowered from %lld to %lld: "
                             "the limit on open files allows no more",
-                            (long long)config->max_connections,
-                            (long long)server->connections_possible);
-        return (uint64_t)MIN(config->max_connections, server->connections_possible);
+                            (long long)config->max_connections, (long long)possible);
+        return (uint64_t)MIN(config->max_connections, possible);
 }
 
 static int start_timers(struct server *server)
@@ -216,7 +231,6 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
         int r;
 
         *config = CONFIG_NULL;
-        signals_block();
         log_use_time_stamps();
         log_notice("echod " ECHOD_VERSION " starting, libuv %s", uv_version_string());
         r = start(&server);

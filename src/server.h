@@ -9,7 +9,8 @@
 /*
  * Serves until it is asked to stop, and logs what goes wrong. Takes over the configuration; reads
  * it anew from `origin` at each reload. `verbosity` is added to the configuration's log level.
- * 0: stopped as asked. Negative errno: it could not start; -EACCES or -EPERM: not permitted.
+ * signals_block() must have been called. 0: stopped as asked. Negative errno: it could not start;
+ * -EACCES or -EPERM: not permitted.
  */
 int server_run(struct config *config, const struct config_origin *origin, int verbosity);
 

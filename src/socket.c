@@ -23,10 +23,17 @@ int socket_error(int descriptor)
         return error;
 }
 
+bool socket_has_input(int descriptor)
+{
+        int n_unread;
+
+        return ioctl(descriptor, FIONREAD, &n_unread) == 0 && n_unread > 0;
+}
+
 bool socket_is_settled(int descriptor)
 {
-        int n_unread, n_unsent;
+        int n_unsent;
 
-        return ioctl(descriptor, FIONREAD, &n_unread) == 0 && n_unread == 0 &&
-               ioctl(descriptor, SIOCOUTQ, &n_unsent) == 0 && n_unsent == 0;
+        return !socket_has_input(descriptor) && ioctl(descriptor, SIOCOUTQ, &n_unsent) == 0 &&
+               n_unsent == 0;
 }

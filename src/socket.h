@@ -12,5 +12,8 @@ void socket_reset(int descriptor);
 /* Takes the error that is pending on it, a positive errno; 0: there is none. */
 int socket_error(int descriptor);
 
+/* Whether there are bytes to read. */
+bool socket_has_input(int descriptor);
+
 /* Whether the kernel holds nothing: neither unread input nor output that the peer has not got. */
 bool socket_is_settled(int descriptor);

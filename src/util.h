@@ -5,7 +5,8 @@
  *
  * Errors come in two tiers, the same everywhere:
  *  - a negative return is a failure: a negative errno, which is also what libuv returns. It is
- *    passed up unchanged; only server, worker and main log it.
+ *    passed up unchanged, and logged where somebody can say what it means: in main, server,
+ *    acceptor, listener_set and worker.
  *  - zero is success, and a positive return is an outcome of that function's own enum, which the
  *    caller must handle.
  */

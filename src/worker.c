@@ -219,6 +219,19 @@ int worker_start(struct worker **ret_worker, const struct worker_options *option
         return 0;
 }
 
+/* The mail, to be added to; mail_send() must follow. */
+static struct mail *mail_open(struct worker *worker)
+{
+        uv_mutex_lock(&worker->mutex);
+        return &worker->mail;
+}
+
+static void mail_send(struct worker *worker)
+{
+        uv_mutex_unlock(&worker->mutex);
+        uv_async_send(&worker->wake_up);
+}
+
 /* With the mutex held. */
 static int grow(struct mail *mail)
 {
@@ -235,50 +248,42 @@ static int grow(struct mail *mail)
 int worker_post(struct worker *worker, int descriptor, const struct address *peer,
                 const char *listener)
 {
-        struct mail *mail = &worker->mail;
-        int r = 0;
+        struct mail *mail = mail_open(worker);
+        int r = mail->n_parcels == mail->capacity ? grow(mail) : 0;
 
-        uv_mutex_lock(&worker->mutex);
-        if (mail->n_parcels == mail->capacity)
-                r = grow(mail);
         if (r == 0)
                 mail->parcels[mail->n_parcels++] = (struct parcel){
                         .descriptor = descriptor,
                         .peer = *peer,
                         .listener = listener,
                 };
-        uv_mutex_unlock(&worker->mutex);
-        if (r < 0)
-                return r;
-        worker->n_posted++;
-        uv_async_send(&worker->wake_up);
-        return 0;
+        worker->n_posted += r == 0;
+        mail_send(worker);
+        return r;
 }
 
 void worker_set_limits(struct worker *worker, const struct connection_limits *limits)
 {
-        uv_mutex_lock(&worker->mutex);
-        worker->mail.limits = *limits;
-        worker->mail.has_limits = true;
-        uv_mutex_unlock(&worker->mutex);
-        uv_async_send(&worker->wake_up);
+        struct mail *mail = mail_open(worker);
+
+        mail->limits = *limits;
+        mail->has_limits = true;
+        mail_send(worker);
 }
 
 void worker_set_busy_poll(struct worker *worker, uint64_t max_ns)
 {
-        uv_mutex_lock(&worker->mutex);
-        worker->mail.busy_poll_ns = max_ns;
-        worker->mail.has_busy_poll = true;
-        uv_mutex_unlock(&worker->mutex);
-        uv_async_send(&worker->wake_up);
+        struct mail *mail = mail_open(worker);
+
+        mail->busy_poll_ns = max_ns;
+        mail->has_busy_poll = true;
+        mail_send(worker);
 }
 
 void worker_reset_all(struct worker *worker)
 {
-        uv_mutex_lock(&worker->mutex);
-        worker->mail.must_reset = true;
-        uv_mutex_unlock(&worker->mutex);
-        uv_async_send(&worker->wake_up);
+        mail_open(worker)->must_reset = true;
+        mail_send(worker);
 }
 
 uint64_t worker_load(const struct worker *worker)
@@ -295,10 +300,8 @@ void worker_join(struct worker *worker)
 {
         if (!worker)
                 return;
-        uv_mutex_lock(&worker->mutex);
-        worker->mail.must_stop = true;
-        uv_mutex_unlock(&worker->mutex);
-        uv_async_send(&worker->wake_up);
+        mail_open(worker)->must_stop = true;
+        mail_send(worker);
         uv_thread_join(&worker->thread);
         release(worker);
 }
@@ -335,8 +338,11 @@ static void on_mail(uv_async_t *wake_up)
         free(taken.parcels);
         if (taken.must_reset || taken.must_stop)
                 connection_reset_all(&worker->context);
-        if (taken.must_stop)
+        if (taken.must_stop) {
+                log_limit_flush(&worker->failures, uv_now(&worker->loop) + LOG_LIMIT_WINDOW_MS,
+                                LOG_LEVEL_WARNING, "dropped connections");
                 close_handles(worker);
+        }
 }
 
 /* Sequentially consistent, as is the main thread's look; see pool.c. */

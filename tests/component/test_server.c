@@ -15,6 +15,7 @@
 #include "descriptors.h"
 #include "faults.h"
 #include "server.h"
+#include "signals.h"
 #include "stage.h"
 
 TestSuite(server, .timeout = HANG_S);
@@ -68,6 +69,7 @@ static int run(void (*on_ready)(void))
 
         n_ready = 0;
         faults_on_ready = on_ready;
+        signals_block();
         r = config_load(&config, &origin, &problems);
         if (r >= 0)
                 r = server_run(&config, &origin, 0);

@@ -5,12 +5,10 @@
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,38 +81,4 @@ const char *scratch_write(const char *name, const char *format, ...)
         cr_assert_eq(fclose(file), 0);
         cr_assert_eq(rename(temporary, path), 0);
         return path;
-}
-
-static int is_free(uint16_t port)
-{
-        const struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-        const struct sockaddr_in address_v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-        int v6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        int v4 = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        int is_bound;
-
-        setsockopt(v6, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
-        is_bound = bind(v4, (const struct sockaddr *)&address_v4, sizeof(address_v4)) == 0;
-        if (is_bound && v6 >= 0)
-                is_bound = bind(v6, (const struct sockaddr *)&address, sizeof(address)) == 0;
-        close(v4);
-        close(v6);
-        return is_bound;
-}
-
-uint16_t scratch_port(void)
-{
-        static uint16_t offset;
-
-        /* Tests run side by side, each in a process: let them begin at different places. */
-        if (offset == 0)
-                offset = (uint16_t)(getpid() * 7 % 12000);
-        for (unsigned tries = 0; tries < 12000; tries++) {
-                uint16_t port = (uint16_t)(20000 + (offset++ % 12000));
-
-                if (is_free(port))
-                        return port;
-        }
-        cr_assert(0, "no free port");
-        return 0;
 }

@@ -5,8 +5,6 @@
  * `TestSuite(reload, .init = scratch_make, .fini = scratch_remove)`.
  */
 
-#include <stdint.h>
-
 void scratch_make(void);
 void scratch_remove(void);
 
@@ -16,9 +14,3 @@ const char *scratch_path(const char *name);
 /* Writes a file in it, all at once as an editor does; returns its path. */
 const char *scratch_write(const char *name, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
-
-/*
- * A TCP port that nobody uses on any address. For tests that must name a port; it lies below those
- * that the kernel gives to clients.
- */
-uint16_t scratch_port(void);

@@ -12,6 +12,7 @@
 #include "client.h"
 #include "command.h"
 #include "daemon.h"
+#include "port.h"
 #include "reload.h"
 #include "scratch.h"
 
@@ -318,7 +319,7 @@ static void identify(const struct daemon *daemon, int descriptor, char target[st
 
 Test(command_line, standard_streams_that_are_closed_are_not_taken_by_something_else)
 {
-        uint16_t port = scratch_port();
+        uint16_t port = free_port();
         struct daemon *daemon;
         char command[1024];
 

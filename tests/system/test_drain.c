@@ -8,6 +8,7 @@
 #include "client.h"
 #include "daemon.h"
 #include "observe.h"
+#include "port.h"
 #include "reload.h"
 #include "scratch.h"
 
@@ -212,7 +213,7 @@ Test(drain, what_is_pending_for_a_slow_reader_arrives_whole)
 Test(drain, a_reload_meanwhile_does_no_harm)
 {
         static const char format[] = "listeners = ( { port = %u; }%s );\n" FOREVER;
-        uint16_t port = scratch_port();
+        uint16_t port = free_port();
         struct daemon *daemon = DAEMON("-c", scratch_write("echod.conf", format, port, ""));
         int client = connected_client(daemon);
 

@@ -7,6 +7,7 @@
 #include "crooked_server.h"
 #include "daemon.h"
 #include "echoc.h"
+#include "port.h"
 #include "scratch.h"
 
 static struct outcome outcome;
@@ -103,7 +104,7 @@ Test(echoc_hold, nobody_who_accepts_is_no_answer)
 Test(echoc_hold, no_connection_is_status_2)
 {
         RUN_ECHOC(&outcome, "--hold", "-n", "100", "-t", "3600", "127.0.0.1",
-                  port_text(scratch_port()));
+                  port_text(free_port()));
         expect_status(2);
         expect_out("^0 opened, .* 100 lost: 100 not opened$");
 }

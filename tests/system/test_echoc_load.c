@@ -9,6 +9,7 @@
 #include "crooked_server.h"
 #include "daemon.h"
 #include "echoc.h"
+#include "port.h"
 #include "scratch.h"
 
 TestSuite(echoc_load, .init = scratch_make, .fini = scratch_remove);
@@ -268,11 +269,11 @@ Test(echoc_load, streams_end_although_nobody_reads)
 Test(echoc_load, no_connection_is_status_2)
 {
         RUN_ECHOC(&outcome, "--load", "-n", "10", "-t", "3600", "127.0.0.1",
-                  port_text(scratch_port()));
+                  port_text(free_port()));
         expect_status(2);
         expect_err("^echoc: 127\\.0\\.0\\.1 port [0-9]+: connection refused$");
         RUN_ECHOC(&outcome, "--load", "--connect", "-t", "3600", "127.0.0.1",
-                  port_text(scratch_port()));
+                  port_text(free_port()));
         expect_status(2);
 }
 

@@ -10,6 +10,7 @@
 #include "crooked_server.h"
 #include "daemon.h"
 #include "echoc.h"
+#include "port.h"
 #include "scratch.h"
 
 TestSuite(echoc_probe, .init = scratch_make, .fini = scratch_remove);
@@ -239,7 +240,7 @@ Test(echoc_probe, an_early_end_is_told_and_ends_it)
 
 Test(echoc_probe, no_connection_is_status_2)
 {
-        RUN_ECHOC(&outcome, "127.0.0.1", port_text(scratch_port()));
+        RUN_ECHOC(&outcome, "127.0.0.1", port_text(free_port()));
         expect_status(2);
         expect_err("^echoc: 127\\.0\\.0\\.1 port [0-9]+: connection refused$");
         cr_assert_str_empty(outcome.out);

@@ -8,6 +8,7 @@
 #include "crooked_server.h"
 #include "daemon.h"
 #include "echoc.h"
+#include "port.h"
 #include "scratch.h"
 
 static struct outcome outcome;
@@ -170,7 +171,7 @@ Test(echoc_transcript, a_server_that_resets_is_told)
 Test(echoc_transcript, no_connection_is_status_2)
 {
         RUN_ECHOC(&outcome, "--clients", "2", "-m", "x", "--transcript", "127.0.0.1",
-                  port_text(scratch_port()));
+                  port_text(free_port()));
         expect_status(2);
         find("Client 0 cannot connect: connection refused.");
         find("Client 1 cannot connect: connection refused.");

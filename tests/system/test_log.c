@@ -16,6 +16,7 @@
 #include "command.h"
 #include "daemon.h"
 #include "observe.h"
+#include "port.h"
 #include "reload.h"
 #include "scratch.h"
 
@@ -55,7 +56,7 @@ Test(log, lines_have_time_stamp_and_level)
 
 Test(log, under_the_journal_lines_have_a_priority_instead)
 {
-        uint16_t port = scratch_port();
+        uint16_t port = free_port();
         struct daemon *daemon;
 
         setenv("JOURNAL_STREAM", "8:12345", 1);

@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "daemon.h"
+#include "port.h"
 #include "reload.h"
 #include "scratch.h"
 
@@ -86,7 +87,7 @@ static void set_up(void)
 {
         scratch_make();
         cr_assert_eq(chdir(scratch_path("")), 0);
-        port = scratch_port();
+        port = free_port();
         take_examples();
         put_on_path();
 }

@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "daemon.h"
+#include "port.h"
 #include "reload.h"
 #include "scratch.h"
 
@@ -32,7 +33,7 @@ static const char *write_listener_on(const char *address, uint16_t port)
 Test(reload, a_listener_added_serves)
 {
         struct daemon *daemon = DAEMON("-c", write_listeners(ANY_PORT));
-        uint16_t added = scratch_port();
+        uint16_t added = free_port();
 
         assert_refuses(added);
         scratch_write("echod.conf", "listeners = ( " ANY_PORT ", { port = %u; } );\n", added);
@@ -44,7 +45,7 @@ Test(reload, a_listener_added_serves)
 
 Test(reload, a_listener_removed_refuses_and_its_connections_live_on)
 {
-        uint16_t removed = scratch_port();
+        uint16_t removed = free_port();
         struct daemon *daemon = DAEMON("-c", write_listener_on("127.0.0.1", removed));
         int client = client_connect(removed);
 
@@ -77,7 +78,7 @@ Test(reload, an_unchanged_listener_stays_open_and_so_do_its_connections)
 Test(reload, a_bad_file_keeps_everything_and_is_named_with_its_line)
 {
         struct daemon *daemon = DAEMON("-c", write_listeners(ANY_PORT));
-        uint16_t added = scratch_port();
+        uint16_t added = free_port();
         int client = client_connect(daemon->port);
         char expected[256];
         const char *path;
@@ -113,7 +114,7 @@ Test(reload, a_file_that_has_gone_keeps_everything)
 Test(reload, after_a_bad_file_a_good_one_is_taken)
 {
         struct daemon *daemon = DAEMON("-c", write_listeners(ANY_PORT));
-        uint16_t added = scratch_port();
+        uint16_t added = free_port();
 
         write_listeners("{ port = }");
         reload_in_vain(daemon);
@@ -125,7 +126,7 @@ Test(reload, after_a_bad_file_a_good_one_is_taken)
 
 Test(reload, a_new_port_that_cannot_be_bound_keeps_everything_and_is_named)
 {
-        uint16_t dropped = scratch_port(), added = scratch_port();
+        uint16_t dropped = free_port(), added = free_port();
         struct daemon *other = DAEMON(), *daemon;
         char expected[64];
         int client;
@@ -153,7 +154,7 @@ Test(reload, a_new_port_that_cannot_be_bound_keeps_everything_and_is_named)
 
 Test(reload, one_address_may_give_way_to_all_and_back)
 {
-        uint16_t port = scratch_port();
+        uint16_t port = free_port();
         struct daemon *daemon = DAEMON("-c", write_listener_on("127.0.0.1", port));
         int client = client_connect(port), client_v6;
 
@@ -196,7 +197,7 @@ static void assert_all_served(const int clients[N_QUEUED])
 
 Test(reload, a_removed_listener_first_serves_its_queue)
 {
-        uint16_t removed = scratch_port();
+        uint16_t removed = free_port();
         struct daemon *daemon = DAEMON("-c", write_listener_on("127.0.0.1", removed));
         int clients[N_QUEUED];
 
@@ -213,7 +214,7 @@ Test(reload, a_removed_listener_first_serves_its_queue)
 
 Test(reload, a_listener_that_gives_way_to_all_addresses_first_serves_its_queue)
 {
-        uint16_t port = scratch_port();
+        uint16_t port = free_port();
         struct daemon *daemon = DAEMON("-c", write_listener_on("127.0.0.1", port));
         int clients[N_QUEUED];
 
@@ -251,7 +252,7 @@ Test(reload, a_removed_unix_socket_first_serves_its_queue_and_its_file_goes)
 Test(reload, a_removed_listener_serves_its_queue_even_if_there_is_no_room_yet)
 {
         static const char one[] = "when_full = \"wait\"; max_connections = 1;";
-        uint16_t removed = scratch_port();
+        uint16_t removed = free_port();
         int inside, clients[N_QUEUED];
         struct daemon *daemon;
 
@@ -289,7 +290,7 @@ Test(reload, the_mode_of_a_unix_socket_changes)
 
 Test(reload, options_of_the_command_line_still_override_the_file)
 {
-        uint16_t port = scratch_port(), in_file = scratch_port();
+        uint16_t port = free_port(), in_file = free_port();
         struct daemon *daemon;
         char override[96];
 
@@ -306,7 +307,7 @@ Test(reload, options_of_the_command_line_still_override_the_file)
 Test(reload, options_that_need_a_restart_are_named_and_the_rest_is_in_force)
 {
         struct daemon *daemon = DAEMON("-c", write_listeners(ANY_PORT));
-        uint16_t added = scratch_port();
+        uint16_t added = free_port();
 
         scratch_write("echod.conf",
                       "listeners = ( " ANY_PORT ", { port = %u; } );\n"

@@ -8,6 +8,7 @@
 #include "client.h"
 #include "daemon.h"
 #include "observe.h"
+#include "port.h"
 #include "reload.h"
 #include "scratch.h"
 
@@ -219,7 +220,7 @@ Test(reload_limits, log_connections_can_be_turned_on)
 Test(reload_limits, log_level_changes_both_ways)
 {
         struct daemon *daemon = start_with("");
-        uint16_t sign = scratch_port(); /* of the reload that is not logged */
+        uint16_t sign = free_port(); /* of the reload that is not logged */
 
         scratch_write("echod.conf",
                       "listeners = ( " ANY_PORT ", { port = %u; } );\nlog_level = \"error\";\n",

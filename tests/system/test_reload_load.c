@@ -13,6 +13,7 @@
 #include "client.h"
 #include "daemon.h"
 #include "observe.h"
+#include "port.h"
 #include "reload.h"
 #include "scratch.h"
 
@@ -157,7 +158,7 @@ static void reload_many(struct daemon *daemon, unsigned n, uint16_t second, stru
 
 Test(reload_load, a_hundred_reloads_lose_nothing_and_leak_nothing)
 {
-        uint16_t second = scratch_port();
+        uint16_t second = free_port();
         struct load comers, stayer;
         struct daemon *daemon;
         unsigned n_descriptors;

@@ -79,3 +79,11 @@ Test(deadline, a_lingering_peer_may_not_stand_still_for_longer_than_write_timeou
         expect((struct connection_limits){.write_timeout_ms = 300}, LINGERING, ACTIVE_MS + 300,
                ECHO_WRITE_TIMEOUT);
 }
+
+Test(deadline, looks_often_at_first_and_then_ever_more_seldom_but_each_second)
+{
+        cr_assert_eq(deadline_next_look(ACTIVE_MS, ACTIVE_MS), ACTIVE_MS + 25);
+        cr_assert_eq(deadline_next_look(ACTIVE_MS + 200, ACTIVE_MS), ACTIVE_MS + 225);
+        cr_assert_eq(deadline_next_look(ACTIVE_MS + 800, ACTIVE_MS), ACTIVE_MS + 900);
+        cr_assert_eq(deadline_next_look(ACTIVE_MS + 80000, ACTIVE_MS), ACTIVE_MS + 81000);
+}
