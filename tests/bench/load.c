@@ -4,6 +4,7 @@
  * do not count.
  *
  *     bench-load PID PORT messages CONNECTIONS SECONDS [DEPTH]  so many under way on each
+ *     bench-load PID PORT spin     CONNECTIONS SECONDS [DEPTH]  as messages, without sleeping
  *     bench-load PID PORT bulk     CONNECTIONS SECONDS          streams, as fast as they go
  *     bench-load PID PORT connect  1           SECONDS          open, a byte, close, again
  *     bench-load PID PORT idle     CONNECTIONS 0                open until standard input ends
@@ -32,14 +33,15 @@
 #define MESSAGE     64
 #define DEPTH_MAX   256
 #define SAMPLES_MAX (1 << 21)
-#define WARM_UP_NS  300000000LL
+#define WARM_UP_NS  200000000LL
 
 static pid_t server;
 static uint16_t port;
 static int poller;
 static char chunk[BULK_CHUNK];
-static int timed = -1;   /* the connection whose latency is measured */
-static int64_t timed_ns; /* when its message was sent */
+static int wait_ms = 1000; /* how long to sleep for an answer */
+static int timed = -1;     /* the connection whose latency is measured */
+static int64_t timed_ns;   /* when its message was sent */
 static uint32_t samples_ns[SAMPLES_MAX];
 static size_t n_samples;
 
@@ -164,7 +166,7 @@ static void take_sample(void)
 static uint64_t turn_messages(void)
 {
         static struct epoll_event events[EVENTS];
-        int n = epoll_wait(poller, events, EVENTS, 1000);
+        int n = epoll_wait(poller, events, EVENTS, wait_ms);
         uint64_t total = 0;
 
         for (int i = 0; i < n; i++) {
@@ -186,7 +188,7 @@ static uint64_t turn_messages(void)
 static uint64_t turn_bulk(void)
 {
         static struct epoll_event events[EVENTS];
-        int n = epoll_wait(poller, events, EVENTS, 1000);
+        int n = epoll_wait(poller, events, EVENTS, wait_ms);
         uint64_t total = 0;
 
         for (int i = 0; i < n; i++) {
@@ -298,7 +300,7 @@ int main(int argc, char **argv)
         unsigned depth;
 
         if (argc < 6) {
-                fprintf(stderr, "usage: bench-load PID PORT messages|bulk|connect|idle "
+                fprintf(stderr, "usage: bench-load PID PORT messages|spin|bulk|connect|idle "
                                 "CONNECTIONS SECONDS [DEPTH]\n");
                 return 2;
         }
@@ -313,7 +315,9 @@ int main(int argc, char **argv)
         if (depth < 1 || depth > DEPTH_MAX)
                 return 2;
         poller = epoll_create1(EPOLL_CLOEXEC);
-        if (strcmp(argv[3], "messages") == 0)
+        if (strcmp(argv[3], "spin") == 0)
+                wait_ms = 0;
+        if (strcmp(argv[3], "messages") == 0 || wait_ms == 0)
                 run_messages(n, seconds, depth);
         else if (strcmp(argv[3], "bulk") == 0)
                 run_bulk(n, seconds);
