@@ -5,15 +5,15 @@
 /* Less than a few calls of epoll_wait(2) is not worth starting. */
 #define BUDGET_MIN_NS 5000
 
-/* At most 2^10 spared sleeps pass between two attempts. */
-#define FAILED_MAX 10
+/* At most 2^13 spared sleeps pass between two attempts. */
+#define FAILED_MAX 13
 
 /*
  * A peer on this very processor can answer only by preempting whoever polls: once for each answer.
  * Of so many answers a few may be due to somebody else.
  */
-#define FOUND_EACH_CHECK 16
-#define PREEMPTIONS_MAX  4
+#define FOUND_EACH_CHECK 8
+#define PREEMPTIONS_MAX  2
 
 void busy_poll_set(struct busy_poll *busy_poll, uint64_t max_ns)
 {

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "acceptor.h"
@@ -121,10 +122,13 @@ static unsigned n_workers_of(const struct config *config)
         return config->workers > 0 ? (unsigned)config->workers : uv_available_parallelism();
 }
 
-/* With one processor, whoever polls keeps the peer from running. */
+/*
+ * With one processor, whoever polls keeps the peer from running. Others than those that echod may
+ * use count, since the peer may have them.
+ */
 static uint64_t busy_poll_ns_of(const struct config *config)
 {
-        return uv_available_parallelism() > 1 ? (uint64_t)config->busy_poll_us * 1000 : 0;
+        return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? (uint64_t)config->busy_poll_us * 1000 : 0;
 }
 
 /* Puts the configuration into force as far as the way in is concerned. */
