@@ -49,6 +49,7 @@ struct connection {
         uint64_t last_activity_ms; /* loop time of the last byte, either way */
         struct pending *pending;   /* what the socket did not take, or NULL */
         int descriptor;
+        int n_unsent; /* what the kernel held of the output when idle_timeout came last */
         struct timer_entry timer;
         uint64_t opened_ms;
 };
@@ -115,6 +116,7 @@ int connection_open(struct connection_context *context, int descriptor, const st
         connection->last_activity_ms = uv_now(context->loop);
         connection->opened_ms = connection->last_activity_ms;
         connection->pending = NULL;
+        connection->n_unsent = 0;
         timer_entry_init(&connection->timer);
         connection->listener = listener;
         connection->peer = *peer;
@@ -299,11 +301,10 @@ static void set_timer(struct connection *connection)
                 timers_schedule(&connection->context->timers, &connection->timer, look_ms);
 }
 
-/* A deadline has come. Bytes that have just arrived, and are not read yet, are no idleness. */
 static void end_at(struct connection *connection, enum echo_reason reason, uint64_t now_ms)
 {
         if (reason == ECHO_IDLE_TIMEOUT && connection->echo.state == ECHO_OPEN &&
-            socket_has_input(connection->descriptor))
+            socket_is_moving(connection->descriptor, &connection->n_unsent))
                 connection->last_activity_ms = now_ms;
         else
                 end(connection, reason);

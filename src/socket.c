@@ -23,17 +23,30 @@ int socket_error(int descriptor)
         return error;
 }
 
-bool socket_has_input(int descriptor)
+static bool has_input(int descriptor)
 {
         int n_unread;
 
         return ioctl(descriptor, FIONREAD, &n_unread) == 0 && n_unread > 0;
 }
 
-bool socket_is_settled(int descriptor)
+/* TCP: unacknowledged bytes; Unix: unread ones. */
+static int n_unsent_on(int descriptor)
 {
         int n_unsent;
 
-        return !socket_has_input(descriptor) && ioctl(descriptor, SIOCOUTQ, &n_unsent) == 0 &&
-               n_unsent == 0;
+        return ioctl(descriptor, SIOCOUTQ, &n_unsent) == 0 ? n_unsent : 0;
+}
+
+bool socket_is_moving(int descriptor, int *n_unsent)
+{
+        int n_before = *n_unsent;
+
+        *n_unsent = n_unsent_on(descriptor);
+        return has_input(descriptor) || (*n_unsent > 0 && *n_unsent != n_before);
+}
+
+bool socket_is_settled(int descriptor)
+{
+        return !has_input(descriptor) && n_unsent_on(descriptor) == 0;
 }

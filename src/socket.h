@@ -12,8 +12,11 @@ void socket_reset(int descriptor);
 /* Takes the error that is pending on it, a positive errno; 0: there is none. */
 int socket_error(int descriptor);
 
-/* Whether there are bytes to read. */
-bool socket_has_input(int descriptor);
+/*
+ * Whether bytes pass that its owner does not see: there is input to read, or the kernel holds
+ * output, and not as much as when this was asked last; *n_unsent remembers that, and begins as 0.
+ */
+bool socket_is_moving(int descriptor, int *n_unsent);
 
 /* Whether the kernel holds nothing: neither unread input nor output that the peer has not got. */
 bool socket_is_settled(int descriptor);

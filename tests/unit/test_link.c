@@ -29,7 +29,7 @@ static void on_open(struct link *link)
 static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t length)
 {
         (void)link;
-        memcpy(bytes, STREAM + offset, length);
+        memcpy(bytes, &STREAM[offset], length);
 }
 
 static void on_bytes(struct link *link, const uint8_t *bytes, size_t length)
