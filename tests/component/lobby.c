@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "frozen_clock.h"
 #include "stage.h"
 
 static void on_release(void *user)
@@ -139,4 +140,27 @@ void lobby_close(struct lobby *lobby)
         acceptor_free(&lobby->acceptor);
         cr_assert_eq(count_descriptors(), lobby->n_descriptors);
         expect_no_leaks();
+}
+
+void lobby_turn_often(struct lobby *lobby)
+{
+        for (int i = 0; i < 20; i++)
+                lobby_turn(lobby);
+}
+
+void lobby_advance(struct lobby *lobby, unsigned ms)
+{
+        frozen_clock_advance(ms);
+        lobby_turn(lobby);
+}
+
+void lobby_serve_one(struct lobby *lobby)
+{
+        uint64_t n = lobby->acceptor.n_accepted, load = pool_load(&lobby->pool);
+        int client = lobby_connect(lobby);
+
+        lobby_await_accepted(lobby, n + 1);
+        client_echo(client, "served");
+        close(client);
+        lobby_await_load(lobby, load);
 }

@@ -53,6 +53,15 @@ bool lobby_is_shared(const struct listener *listener);
 /* Lets the main loop do what there is to do now. */
 void lobby_turn(struct lobby *lobby);
 
+/* The same a good many times, for what must not happen. */
+void lobby_turn_often(struct lobby *lobby);
+
+/* Lets so much time pass on the frozen clock, and turns. */
+void lobby_advance(struct lobby *lobby, unsigned ms);
+
+/* One more client comes, is served, and leaves. */
+void lobby_serve_one(struct lobby *lobby);
+
 /* Turns until so many were accepted. */
 void lobby_await_accepted(struct lobby *lobby, uint64_t n);
 

@@ -17,30 +17,6 @@ static void end_clock(void)
 /* A frozen clock, so that pauses can be met to the millisecond. The workers' loops see it too. */
 TestSuite(acceptor, .timeout = HANG_S, .init = frozen_clock_begin, .fini = end_clock);
 
-static void advance(struct lobby *lobby, unsigned ms)
-{
-        frozen_clock_advance(ms);
-        lobby_turn(lobby);
-}
-
-static void turn_often(struct lobby *lobby)
-{
-        for (int i = 0; i < 20; i++)
-                lobby_turn(lobby);
-}
-
-/* One more client comes, is served, and leaves. */
-static void serve_one(struct lobby *lobby)
-{
-        uint64_t n = lobby->acceptor.n_accepted, load = pool_load(&lobby->pool);
-        int client = lobby_connect(lobby);
-
-        lobby_await_accepted(lobby, n + 1);
-        client_echo(client, "served");
-        close(client);
-        lobby_await_load(lobby, load);
-}
-
 /* To stop sharing an address cannot fail in earnest, so that nobody looks. */
 static void init_and_apply(void *user)
 {
@@ -73,8 +49,8 @@ Test(acceptor, serves_and_counts)
         struct lobby lobby;
 
         lobby_open(&lobby, 10);
-        serve_one(&lobby);
-        serve_one(&lobby);
+        lobby_serve_one(&lobby);
+        lobby_serve_one(&lobby);
         cr_assert_eq(lobby.acceptor.n_accepted, 2);
         cr_assert_eq(lobby.acceptor.n_refused[REFUSED_DENY], 0);
         lobby_close(&lobby);
@@ -97,7 +73,7 @@ Test(acceptor, resets_and_counts_who_is_denied)
         close(client);
         cr_assert_eq(faults_n_logged("refused peer=127.0.0.2:"), 1);
         cr_assert_eq(faults_n_logged("reason=deny"), 1);
-        serve_one(&lobby);
+        lobby_serve_one(&lobby);
         cr_assert_eq(lobby.acceptor.n_refused[REFUSED_DENY], 1);
         lobby_close(&lobby);
 }
@@ -120,7 +96,7 @@ Test(acceptor, full_and_rejecting_resets_and_counts)
         close(first);
         close(second);
         lobby_await_load(&lobby, 0);
-        serve_one(&lobby);
+        lobby_serve_one(&lobby);
         lobby_close(&lobby);
 }
 
@@ -136,7 +112,7 @@ Test(acceptor, full_and_waiting_serves_all_in_order)
         }
         for (unsigned i = 0; i < 12; i++) {
                 lobby_await_accepted(&lobby, MIN(i + 2, 12));
-                turn_often(&lobby);
+                lobby_turn_often(&lobby);
                 cr_assert_eq(lobby.acceptor.n_accepted, MIN(i + 2, 12));
                 client_receive(clients[i], (char[6]){0}, 6);
                 if (i + 2 < 12)
@@ -162,7 +138,7 @@ Test(acceptor, while_full_nothing_is_accepted_nor_asked)
         lobby_await_accepted(&lobby, 1);
         n_calls = faults_n_calls(FAULT_ACCEPT4);
         for (int i = 0; i < 100; i++)
-                advance(&lobby, 10);
+                lobby_advance(&lobby, 10);
         cr_assert_eq(faults_n_calls(FAULT_ACCEPT4), n_calls);
         cr_assert_eq(faults_n_logged("max_connections reached"), 1);
         for (int i = 0; i < 3; i++)
@@ -207,7 +183,7 @@ Test(acceptor, a_lower_limit_lets_nobody_in_until_enough_have_gone)
         lobby_await_load(&lobby, 2);
         close(clients[1]);
         lobby_await_load(&lobby, 1);
-        turn_often(&lobby);
+        lobby_turn_often(&lobby);
         cr_assert_eq(lobby.acceptor.n_accepted, 3);
         client_echo(clients[2], "unharmed");
         close(clients[2]);
@@ -245,7 +221,7 @@ Test(acceptor, says_how_many_lines_it_suppressed)
         deny(&lobby, &denied);
         have_refused(&lobby, LOG_LIMIT_BURST + 5);
         cr_assert_eq(faults_n_logged("refused peer="), LOG_LIMIT_BURST);
-        advance(&lobby, LOG_LIMIT_WINDOW_MS);
+        lobby_advance(&lobby, LOG_LIMIT_WINDOW_MS);
         cr_assert_eq(faults_n_logged("5 more lines about refused clients suppressed"), 1);
         lobby_close(&lobby);
 }
@@ -260,15 +236,15 @@ Test(acceptor, says_how_many_lines_of_each_kind_it_suppressed)
         lobby_open(&lobby, 10);
         deny(&lobby, &denied);
         have_refused(&lobby, 1);
-        advance(&lobby, 2500);
+        lobby_advance(&lobby, 2500);
         client = lobby_connect(&lobby);
         faults_fail(FAULT_ACCEPT4, 1, LOG_LIMIT_BURST + 5, EMFILE);
         for (int i = 0; i < LOG_LIMIT_BURST + 6; i++)
-                advance(&lobby, 100);
+                lobby_advance(&lobby, 100);
         lobby_await_accepted(&lobby, 1);
         cr_assert_eq(faults_n_logged("cannot accept on"), LOG_LIMIT_BURST);
         for (int ms = 0; ms < 2 * LOG_LIMIT_WINDOW_MS; ms += 100)
-                advance(&lobby, 100);
+                lobby_advance(&lobby, 100);
         cr_assert_eq(faults_n_logged("5 more lines about failed accepts suppressed"), 1);
         close(client);
         lobby_close(&lobby);

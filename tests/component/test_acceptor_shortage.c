@@ -17,30 +17,6 @@ static void end_clock(void)
 /* A frozen clock, so that pauses can be met to the millisecond. The workers' loops see it too. */
 TestSuite(acceptor_shortage, .timeout = HANG_S, .init = frozen_clock_begin, .fini = end_clock);
 
-static void advance(struct lobby *lobby, unsigned ms)
-{
-        frozen_clock_advance(ms);
-        lobby_turn(lobby);
-}
-
-static void turn_often(struct lobby *lobby)
-{
-        for (int i = 0; i < 20; i++)
-                lobby_turn(lobby);
-}
-
-/* One more client comes, is served, and leaves. */
-static void serve_one(struct lobby *lobby)
-{
-        uint64_t n = lobby->acceptor.n_accepted, load = pool_load(&lobby->pool);
-        int client = lobby_connect(lobby);
-
-        lobby_await_accepted(lobby, n + 1);
-        client_echo(client, "served");
-        close(client);
-        lobby_await_load(lobby, load);
-}
-
 static void expect_pause_by(struct lobby *lobby, int error)
 {
         uint64_t n_accepted = lobby->acceptor.n_accepted;
@@ -52,10 +28,10 @@ static void expect_pause_by(struct lobby *lobby, int error)
                 lobby_turn(lobby);
         n_calls = faults_n_calls(FAULT_ACCEPT4);
         for (int ms = 1; ms < 100; ms++) {
-                advance(lobby, 1);
+                lobby_advance(lobby, 1);
                 cr_assert_eq(faults_n_calls(FAULT_ACCEPT4), n_calls, "asked after %d ms", ms);
         }
-        advance(lobby, 1);
+        lobby_advance(lobby, 1);
         lobby_await_accepted(lobby, n_accepted + 1);
         cr_assert_eq(faults_n_logged("cannot accept on 127.0.0.1:"), n_lines + 1);
         client_echo(client, "served");
@@ -88,12 +64,12 @@ Test(acceptor_shortage, a_lasting_shortage_costs_one_call_each_100_ms)
                 lobby_turn(&lobby);
         n_calls = faults_n_calls(FAULT_ACCEPT4);
         for (int ms = 0; ms < 3000; ms++)
-                advance(&lobby, 1);
+                lobby_advance(&lobby, 1);
         cr_assert_leq(faults_n_calls(FAULT_ACCEPT4) - n_calls, 30);
         cr_assert_geq(faults_n_calls(FAULT_ACCEPT4) - n_calls, 29);
         cr_assert_leq(faults_n_logged("cannot accept on"), LOG_LIMIT_BURST);
         faults_clear();
-        advance(&lobby, 100);
+        lobby_advance(&lobby, 100);
         lobby_await_accepted(&lobby, 1);
         client_echo(client, "served");
         close(client);
@@ -114,9 +90,9 @@ Test(acceptor_shortage, a_shortage_pauses_every_listener)
         faults_fail(FAULT_ACCEPT4, 1, 1, EMFILE);
         n_calls = faults_n_calls(FAULT_ACCEPT4);
         for (int ms = 0; ms < 99; ms++)
-                advance(&lobby, 1);
+                lobby_advance(&lobby, 1);
         cr_assert_eq(faults_n_calls(FAULT_ACCEPT4) - n_calls, 1);
-        advance(&lobby, 100);
+        lobby_advance(&lobby, 100);
         lobby_await_accepted(&lobby, 2);
         client_echo(clients[0], "served");
         client_echo(clients[1], "served");
@@ -133,7 +109,7 @@ Test(acceptor_shortage, errors_of_one_client_do_not_pause_it)
         lobby_open(&lobby, 10);
         for (int i = 0; i < 4; i++) {
                 faults_fail(FAULT_ACCEPT4, 1, 1, errors[i]);
-                serve_one(&lobby);
+                lobby_serve_one(&lobby);
                 cr_assert(faults_have_struck());
         }
         cr_assert_eq(faults_n_logged("cannot accept"), 0);
@@ -153,9 +129,9 @@ Test(acceptor_shortage, no_memory_to_hand_a_client_over_is_a_shortage)
         while (!faults_have_struck())
                 lobby_turn(&lobby);
         client_expect_reset(clients[0]);
-        turn_often(&lobby);
+        lobby_turn_often(&lobby);
         cr_assert_eq(lobby.acceptor.n_accepted, 0);
-        advance(&lobby, 100);
+        lobby_advance(&lobby, 100);
         lobby_await_accepted(&lobby, 1);
         client_echo(clients[1], "served");
         cr_assert_eq(faults_n_logged("cannot accept on"), 1);
