@@ -29,12 +29,10 @@
 #include "pool.h"
 #include "report.h"
 #include "service_manager.h"
+#include "settings.h"
 #include "signals.h"
 
 #define STATUS_INTERVAL_MS 5000
-
-/* Of the reserve that descriptors.h keeps, what listeners may take. */
-#define SOCKETS_IN_RESERVE 32
 
 enum server_state { STARTING, RUNNING, DRAINING, STOPPED };
 
@@ -69,43 +67,6 @@ void server_set_log_level(const struct config *config, int verbosity)
         log_set_level((enum log_level)MIN(config->log_level + verbosity, LOG_LEVEL_DEBUG));
 }
 
-static struct connection_limits limits_of(const struct config *config)
-{
-        return (struct connection_limits){
-                .idle_timeout_ms = (uint64_t)config->idle_timeout_ms,
-                .write_timeout_ms = (uint64_t)config->write_timeout_ms,
-                .max_lifetime_ms = (uint64_t)config->max_lifetime_ms,
-                .log_connections = config->log_connections,
-        };
-}
-
-/*
- * How many connections there are descriptors for, with this many listeners: two sockets for each
- * that may be "*", and the same again, since at a reload the old ones are open together with the
- * new ones. The reserve has room for some.
- */
-static int64_t connections_possible(const struct server *server)
-{
-        int64_t n_sockets = 2 * 2 * (int64_t)server->config.n_listeners;
-
-        return MAX(server->connections_possible - MAX(n_sockets - SOCKETS_IN_RESERVE, 0), 1);
-}
-
-/* The configured limit, as far as there are descriptors for it. */
-static uint64_t max_connections_of(const struct server *server)
-{
-        const struct config *config = &server->config;
-        int64_t possible = connections_possible(server);
-
-        if (config->max_connections == 0)
-                return (uint64_t)possible;
-        if (config->max_connections > possible)
-                log_warning("max_connections is lowered from %lld to %lld: "
-                            "the limit on open files allows no more",
-                            (long long)config->max_connections, (long long)possible);
-        return (uint64_t)MIN(config->max_connections, possible);
-}
-
 static int start_timers(struct server *server)
 {
         int r = uv_timer_init(&server->loop, &server->drain_timer);
@@ -117,26 +78,13 @@ static int start_timers(struct server *server)
         return r;
 }
 
-static unsigned n_workers_of(const struct config *config)
-{
-        return config->workers > 0 ? (unsigned)config->workers : uv_available_parallelism();
-}
-
-/*
- * With one processor, whoever polls keeps the peer from running. Others than those that echod may
- * use count, since the peer may have them.
- */
-static uint64_t busy_poll_ns_of(const struct config *config)
-{
-        return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? (uint64_t)config->busy_poll_us * 1000 : 0;
-}
-
 /* Puts the configuration into force as far as the way in is concerned. */
 static int apply(struct server *server)
 {
         char problem[ACCEPTOR_PROBLEM_MAX];
-        int r = acceptor_apply(&server->acceptor, &server->config, max_connections_of(server),
-                               problem);
+        int r = acceptor_apply(
+                &server->acceptor, &server->config,
+                settings_max_connections(&server->config, server->connections_possible), problem);
 
         if (r < 0)
                 log_error("%s", problem);
@@ -149,13 +97,13 @@ static int apply(struct server *server)
 static int start_serving(struct server *server)
 {
         const struct config *config = &server->config;
-        const struct connection_limits limits = limits_of(config);
-        int r = pool_start(&server->pool, &server->loop, n_workers_of(config),
+        const struct connection_limits limits = settings_limits(config);
+        int r = pool_start(&server->pool, &server->loop, settings_n_workers(config),
                            (size_t)config->read_buffer, &limits, on_release, server);
 
         if (r < 0)
                 return r;
-        pool_set_busy_poll(&server->pool, busy_poll_ns_of(config));
+        pool_set_busy_poll(&server->pool, settings_busy_poll_ns(config));
         r = acceptor_init(&server->acceptor, &server->loop, &server->pool);
         if (r < 0) {
                 pool_stop(&server->pool);
@@ -205,7 +153,7 @@ static void close_loop(struct server *server)
 
 static int start(struct server *server)
 {
-        int64_t possible = descriptors_for_connections(n_workers_of(&server->config));
+        int64_t possible = descriptors_for_connections(settings_n_workers(&server->config));
         int r;
 
         if (possible < 0) {
@@ -275,9 +223,9 @@ static void replace_config(struct server *server, const struct config *next)
                 return;
         }
         config_free(&previous);
-        limits = limits_of(&server->config);
+        limits = settings_limits(&server->config);
         pool_set_limits(&server->pool, &limits);
-        pool_set_busy_poll(&server->pool, busy_poll_ns_of(&server->config));
+        pool_set_busy_poll(&server->pool, settings_busy_poll_ns(&server->config));
         server_set_log_level(&server->config, server->verbosity);
         log_notice("configuration reloaded");
         report_settings(&server->config, &server->pool, &server->acceptor);
