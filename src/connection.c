@@ -8,13 +8,14 @@
  *  6. End of input: close. on_poll_closed() frees the connection and tells the worker.
  *
  * At the end of its lifetime a connection lingers before it is closed: linger() ends the output,
- * discard() drops what still comes in, and on_due() sees when the kernel has delivered all.
+ * discard() drops what still comes in, and connection_on_due() sees when the kernel has delivered
+ * all.
  *
  * What can go wrong:
  *  - the descriptor cannot be watched: connection_open() fails, the caller still has it;
  *  - the peer resets, or a read or write fails: closed with a reset, reason reset or error;
  *  - no memory for the copy of 4, or the watch cannot be changed: the same, reason error;
- *  - a timeout: on_due() ends the connection as the echo's table says;
+ *  - a timeout: connection_on_due() ends the connection as the echo's table says;
  *  - connection_reset_all(): a reset, reason drain.
  *
  * There is one read for each turn of the loop, so that a busy stream cannot keep the others
@@ -23,7 +24,6 @@
 
 #include "connection.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,71 +31,14 @@
 #include <unistd.h>
 
 #include "close_record.h"
+#include "connection_private.h"
 #include "pending.h"
 #include "socket.h"
 #include "util.h"
 
-/*
- * What every message touches lies together, since with thousands of ready connections cache misses
- * are what is left to save: the watcher at the end of uv_poll_t is one cache line, and what follows
- * it is the next.
- */
-struct connection {
-        struct address peer;
-        const char *listener;
-        uv_poll_t poll;
-        struct connection_context *context;
-        struct echo echo;
-        uint64_t last_activity_ms; /* loop time of the last byte, either way */
-        struct pending *pending;   /* what the socket did not take, or NULL */
-        int descriptor;
-        int n_unsent; /* what the kernel held of the output when idle_timeout came last */
-        struct timer_entry timer;
-        uint64_t opened_ms;
-};
-
-static_assert(offsetof(struct connection, context) % SLAB_ALIGNMENT == 0,
-              "the hot fields begin a cache line");
-static_assert(sizeof(struct connection) <= 320, "an idle connection costs less than 400 bytes");
-
 static void on_event(uv_poll_t *poll, int status, int events);
-static void on_due(struct timer_entry *entry);
 static void on_poll_closed(uv_handle_t *handle);
-static void set_timer(struct connection *connection);
 static void follow(struct connection *connection, enum echo_action action);
-
-int connection_context_init(struct connection_context *context, uv_loop_t *loop, size_t buffer_size,
-                            struct stats *stats)
-{
-        int r;
-
-        *context = (struct connection_context){
-                .loop = loop,
-                .buffer_size = buffer_size,
-                .stats = stats,
-        };
-        context->buffer = malloc(buffer_size);
-        if (!context->buffer)
-                return -ENOMEM;
-        r = timers_init(&context->timers, loop, on_due);
-        if (r < 0) {
-                free(context->buffer);
-                return r;
-        }
-        slab_init(&context->slab, sizeof(struct connection));
-        return 0;
-}
-
-void connection_context_close(struct connection_context *context)
-{
-        timers_close(&context->timers);
-}
-
-void connection_context_free(struct connection_context *context)
-{
-        slab_destroy(&context->slab);
-        free(context->buffer);
-}
 
 int connection_open(struct connection_context *context, int descriptor, const struct address *peer,
                     const char *listener)
@@ -121,46 +64,14 @@ int connection_open(struct connection_context *context, int descriptor, const st
         connection->listener = listener;
         connection->peer = *peer;
         stats_add(&context->stats->opened, 1);
-        set_timer(connection);
+        connection_set_timer(connection);
         follow(connection, ECHO_READ);
         return 0;
 }
 
-/* Whether a handle that uv_walk() came by is an open connection. Workers poll nothing else. */
-static bool is_open(const uv_handle_t *handle)
-{
-        return handle->type == UV_POLL && !uv_is_closing(handle);
-}
-
-static void visit_limits(uv_handle_t *handle, void *user)
-{
-        (void)user;
-        if (is_open(handle))
-                set_timer(CONTAINER_OF(handle, struct connection, poll));
-}
-
-void connection_set_limits(struct connection_context *context,
-                           const struct connection_limits *limits)
-{
-        context->limits = *limits;
-        uv_walk(context->loop, visit_limits, NULL);
-}
-
-static void end(struct connection *connection, enum echo_reason reason)
+void connection_end(struct connection *connection, enum echo_reason reason)
 {
         follow(connection, echo_end(&connection->echo, reason));
-}
-
-static void visit_reset(uv_handle_t *handle, void *user)
-{
-        (void)user;
-        if (is_open(handle))
-                end(CONTAINER_OF(handle, struct connection, poll), ECHO_DRAIN);
-}
-
-void connection_reset_all(struct connection_context *context)
-{
-        uv_walk(context->loop, visit_reset, NULL);
 }
 
 static enum echo_reason reason_of_error(int error)
@@ -195,9 +106,9 @@ static void on_readable(struct connection *connection, int descriptor)
         n_read = read(descriptor, context->buffer, context->buffer_size);
         if (n_read <= 0) {
                 if (n_read == 0)
-                        end(connection, ECHO_EOF);
+                        connection_end(connection, ECHO_EOF);
                 else if (!is_again(errno))
-                        end(connection, reason_of_error(errno));
+                        connection_end(connection, reason_of_error(errno));
                 return;
         }
         n_written = write(descriptor, context->buffer, (size_t)n_read);
@@ -208,14 +119,14 @@ static void on_readable(struct connection *connection, int descriptor)
         stats_add(&context->stats->sent_bytes, (uint64_t)n_written);
         action = echo_received(&connection->echo, (size_t)n_read, (size_t)n_written);
         if (error) {
-                end(connection, reason_of_error(error));
+                connection_end(connection, reason_of_error(error));
                 return;
         }
         if (action == ECHO_READ)
                 return;
         connection->pending = pending_new(context->buffer + n_written, connection->echo.pending);
         if (!connection->pending) {
-                end(connection, ECHO_ERROR);
+                connection_end(connection, ECHO_ERROR);
                 return;
         }
         stats_add(&context->stats->pending_bytes, connection->echo.pending);
@@ -230,7 +141,7 @@ static void on_writable(struct connection *connection, int descriptor)
 
         if (n < 0) {
                 if (!is_again((int)-n))
-                        end(connection, reason_of_error((int)-n));
+                        connection_end(connection, reason_of_error((int)-n));
                 return;
         }
         connection->last_activity_ms = uv_now(context->loop);
@@ -250,9 +161,9 @@ static void discard(struct connection *connection, int descriptor)
         ssize_t n = read(descriptor, context->buffer, context->buffer_size);
 
         if (n == 0)
-                end(connection, ECHO_EOF);
+                connection_end(connection, ECHO_EOF);
         else if (n < 0 && !is_again(errno))
-                end(connection, reason_of_error(errno));
+                connection_end(connection, reason_of_error(errno));
 }
 
 static void on_event(uv_poll_t *poll, int status, int events)
@@ -263,7 +174,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
         (void)events;
         connection->context->n_events++;
         if (status < 0)
-                end(connection, reason_of_error(socket_error(descriptor)));
+                connection_end(connection, reason_of_error(socket_error(descriptor)));
         else if (connection->echo.state == ECHO_OPEN)
                 on_readable(connection, descriptor);
         else if (connection->echo.state == ECHO_LINGERING)
@@ -292,8 +203,7 @@ static uint64_t next_look(const struct connection *connection)
                                                    connection->last_activity_ms));
 }
 
-/* A timer that already fires early enough stays as it is: the deadline is looked up again then. */
-static void set_timer(struct connection *connection)
+void connection_set_timer(struct connection *connection)
 {
         uint64_t look_ms = next_look(connection);
 
@@ -307,11 +217,10 @@ static void end_at(struct connection *connection, enum echo_reason reason, uint6
             socket_is_moving(connection->descriptor, &connection->n_unsent))
                 connection->last_activity_ms = now_ms;
         else
-                end(connection, reason);
+                connection_end(connection, reason);
 }
 
-/* A deadline of this connection may have come, or its peer may have got something. */
-static void on_due(struct timer_entry *entry)
+void connection_on_due(struct timer_entry *entry)
 {
         struct connection *connection = CONTAINER_OF(entry, struct connection, timer);
         struct pending *pending = connection->pending;
@@ -325,7 +234,7 @@ static void on_due(struct timer_entry *entry)
         else if (next_deadline(connection, &reason) <= now_ms)
                 end_at(connection, reason, now_ms);
         if (connection->echo.state != ECHO_CLOSING)
-                set_timer(connection);
+                connection_set_timer(connection);
 }
 
 static void close_connection(struct connection *connection, bool is_reset)
@@ -371,9 +280,9 @@ static void linger(struct connection *connection)
         connection->pending = pending_new(NULL, 0);
         if (!connection->pending || shutdown(connection->descriptor, SHUT_WR) < 0 ||
             uv_poll_start(&connection->poll, UV_READABLE, on_event) < 0)
-                end(connection, ECHO_ERROR);
+                connection_end(connection, ECHO_ERROR);
         else
-                set_timer(connection);
+                connection_set_timer(connection);
 }
 
 /* Does what the echo says comes next. */
@@ -388,9 +297,9 @@ static void follow(struct connection *connection, enum echo_action action)
                 /* The socket is watched already, so this can fail only by a mistake of ours. */
                 if (uv_poll_start(&connection->poll,
                                   action == ECHO_READ ? UV_READABLE : UV_WRITABLE, on_event) < 0)
-                        end(connection, ECHO_ERROR);
+                        connection_end(connection, ECHO_ERROR);
                 else if (action == ECHO_WRITE)
-                        set_timer(connection);
+                        connection_set_timer(connection);
                 break;
         case ECHO_CLOSE:
         case ECHO_ABORT:

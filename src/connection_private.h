@@ -1,0 +1,47 @@
+#pragma once
+
+/*
+ * What the files of the connection share, and nobody else includes.
+ */
+
+#include <assert.h>
+
+#include "connection.h"
+#include "echo.h"
+
+struct pending;
+
+/*
+ * What every message touches lies together, since with thousands of ready connections cache misses
+ * are what is left to save: the watcher at the end of uv_poll_t is one cache line, and what follows
+ * it is the next.
+ */
+struct connection {
+        struct address peer;
+        const char *listener;
+        uv_poll_t poll;
+        struct connection_context *context;
+        struct echo echo;
+        uint64_t last_activity_ms; /* loop time of the last byte, either way */
+        struct pending *pending;   /* what the socket did not take, or NULL */
+        int descriptor;
+        int n_unsent; /* what the kernel held of the output when idle_timeout came last */
+        struct timer_entry timer;
+        uint64_t opened_ms;
+};
+
+static_assert(offsetof(struct connection, context) % SLAB_ALIGNMENT == 0,
+              "the hot fields begin a cache line");
+static_assert(sizeof(struct connection) <= 320, "an idle connection costs less than 400 bytes");
+
+/* Ends the connection for that reason, as the echo's table says. */
+void connection_end(struct connection *connection, enum echo_reason reason);
+
+/*
+ * To be called when a deadline may have come nearer. A timer that already fires early enough stays
+ * as it is: the deadline is looked up again then.
+ */
+void connection_set_timer(struct connection *connection);
+
+/* A deadline of this connection may have come, or its peer may have got something. */
+void connection_on_due(struct timer_entry *entry);
