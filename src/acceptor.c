@@ -112,13 +112,16 @@ static void refuse(struct acceptor *acceptor, struct listener *listener, int des
                    const struct address *peer, enum admission_verdict verdict)
 {
         char text[ADDRESS_TEXT_MAX];
+        struct record record;
 
         socket_reset(descriptor);
         acceptor->n_refused[verdict]++;
-        log_write_limited(limit_of(acceptor, EVENT_REFUSED), uv_now(acceptor->loop),
-                          LOG_LEVEL_NOTICE, "refused peer=%s listener=%s reason=%s",
-                          address_format(peer, text), listener->name,
-                          admission_verdict_name(verdict));
+        log_begin(&record, "refused");
+        record_string(&record, "peer", address_format(peer, text));
+        record_string(&record, "listener", listener->name);
+        record_string(&record, "reason", admission_verdict_name(verdict));
+        log_record_limited(limit_of(acceptor, EVENT_REFUSED), uv_now(acceptor->loop),
+                           LOG_LEVEL_NOTICE, &record);
 }
 
 static void on_accept(void *user, struct listener *listener, int descriptor,

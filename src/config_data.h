@@ -48,7 +48,8 @@ struct config {
         int64_t busy_poll_us;
         bool tcp_nodelay;
         struct config_keepalive tcp_keepalive;
-        int64_t log_level; /* enum log_level */
+        int64_t log_level;  /* enum log_level */
+        int64_t log_format; /* enum record_format */
         bool log_connections;
 };
 

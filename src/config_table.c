@@ -16,6 +16,9 @@ static const char *const WHEN_FULL[] = {
 /* In the order of enum log_level. */
 static const char *const LOG_LEVEL_NAMES[] = {"error", "warning", "notice", "info", "debug", NULL};
 
+/* In the order of enum record_format. */
+static const char *const LOG_FORMATS[] = {"logfmt", "json", NULL};
+
 const char *const SECTION_NAMES[N_SECTIONS] = {
         [SECTION_TOP] = "",
         [SECTION_LISTENERS] = "listeners",
@@ -99,6 +102,8 @@ const struct option OPTIONS[] = {
                   .help = "unanswered probes after which the connection is dead"),
         TOP("log_level", log_level, .type = OPTION_CHOICE, .choices = LOG_LEVEL_NAMES,
             .initial = "\"info\"", .help = "the least important level that is logged"),
+        TOP("log_format", log_format, .type = OPTION_CHOICE, .choices = LOG_FORMATS,
+            .initial = "\"logfmt\"", .help = "how lines of the log are written"),
         TOP("log_connections", log_connections, .type = OPTION_BOOL, .initial = "false",
             .help = "one line for each closed connection"),
         {.section = SECTION_METRICS,

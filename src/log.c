@@ -13,6 +13,7 @@
 #define LINE_MAX_BYTES 2048
 
 static _Atomic int threshold = LOG_LEVEL_INFO;
+static _Atomic int format_in_force = RECORD_LOGFMT;
 static enum { FORM_PLAIN, FORM_TIME_STAMPS, FORM_JOURNAL } form;
 
 static const struct {
@@ -45,22 +46,46 @@ bool log_is_enabled(enum log_level level)
         return (int)level <= atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
-/* Writes what stands before the message; returns its length. */
-static size_t write_prefix(char *line, size_t size, enum log_level level)
+void log_set_format(enum record_format format)
+{
+        atomic_store_explicit(&format_in_force, (int)format, memory_order_relaxed);
+}
+
+static enum record_format current_format(void)
+{
+        return (enum record_format)atomic_load_explicit(&format_in_force, memory_order_relaxed);
+}
+
+/* The time in RFC 3339, UTC, to the millisecond; returns its length. */
+static size_t write_time(char *text, size_t size)
 {
         struct timespec now;
         struct tm utc;
         size_t length;
 
-        if (form == FORM_PLAIN)
-                return 0;
-        if (form == FORM_JOURNAL)
-                return (size_t)snprintf(line, size, "<%d>", LEVELS[level].priority);
         clock_gettime(CLOCK_REALTIME, &now);
         gmtime_r(&now.tv_sec, &utc);
-        length = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &utc);
+        length = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &utc);
+        return length +
+               (size_t)snprintf(text + length, size - length, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+/* Writes what stands before the message; returns its length. */
+static size_t write_prefix(char *line, size_t size, enum log_level level, enum record_format format)
+{
+        char now[40];
+        size_t length = 0;
+
+        if (form == FORM_JOURNAL)
+                length = (size_t)snprintf(line, size, "<%d>", LEVELS[level].priority);
+        if (form != FORM_TIME_STAMPS && format == RECORD_LOGFMT)
+                return length;
+        write_time(now, sizeof(now));
         return length + (size_t)snprintf(line + length, size - length,
-                                         ".%03ldZ %s: ", now.tv_nsec / 1000000, LEVELS[level].name);
+                                         format == RECORD_JSON
+                                                 ? "{\"time\":\"%s\",\"level\":\"%s\","
+                                                 : "%s %s: ",
+                                         now, LEVELS[level].name);
 }
 
 /* Copies the message with control characters escaped, as far as there is room; returns the length.
@@ -93,14 +118,16 @@ static bool has_room(void)
         return form == FORM_PLAIN || poll(&writable, 1, 0) != 0;
 }
 
-static void write_line(enum log_level level, const char *message)
+static void write_line(enum log_level level, enum record_format format, const char *message)
 {
-        char line[LINE_MAX_BYTES + 64];
+        char line[LINE_MAX_BYTES + 96];
         int saved_errno = errno;
         size_t length, written = 0;
 
-        length = write_prefix(line, sizeof(line), level);
-        length += escape(line + length, sizeof(line) - length - 1, message);
+        length = write_prefix(line, sizeof(line), level, format);
+        length += escape(line + length, sizeof(line) - length - 2, message);
+        if (format == RECORD_JSON)
+                line[length++] = '}';
         line[length++] = '\n';
         while (written < length) {
                 ssize_t n = write(STDERR_FILENO, line + written, length - written);
@@ -112,22 +139,36 @@ static void write_line(enum log_level level, const char *message)
         errno = saved_errno;
 }
 
-/* Writes the line, or counts it as lost; the next one that can be written says how many were. */
-static void write_if_room(enum log_level level, const char *message)
+/* Writes words in the format that is in force. */
+static void write_words(enum log_level level, const char *words)
+{
+        struct record record;
+
+        if (current_format() == RECORD_LOGFMT) {
+                write_line(level, RECORD_LOGFMT, words);
+                return;
+        }
+        record_begin(&record, RECORD_JSON, NULL);
+        record_string(&record, "message", words);
+        write_line(level, RECORD_JSON, record.text);
+}
+
+/* False: the line is lost. The next one that can be written says how many were. */
+static bool find_room(void)
 {
         char notice[64];
         unsigned n;
 
         if (!has_room()) {
                 atomic_fetch_add(&n_lost, 1);
-                return;
+                return false;
         }
         n = atomic_exchange(&n_lost, 0);
         if (n > 0) {
                 snprintf(notice, sizeof(notice), "%u lines of the log were lost", n);
-                write_line(LOG_LEVEL_WARNING, notice);
+                write_words(LOG_LEVEL_WARNING, notice);
         }
-        write_line(level, message);
+        return true;
 }
 
 void log_write(enum log_level level, const char *format, ...)
@@ -140,7 +181,19 @@ void log_write(enum log_level level, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(message, sizeof(message), format, arguments);
         va_end(arguments);
-        write_if_room(level, message);
+        if (find_room())
+                write_words(level, message);
+}
+
+void log_begin(struct record *record, const char *event)
+{
+        record_begin(record, current_format(), event);
+}
+
+void log_record(enum log_level level, const struct record *record)
+{
+        if (log_is_enabled(level) && find_room())
+                write_line(level, record->format, record->text);
 }
 
 /* Begins a new window if the last one is over; returns how many lines that one suppressed. */
@@ -154,19 +207,26 @@ static unsigned turn_window(struct log_limit *limit, uint64_t now_ms)
         return n_suppressed;
 }
 
+/* Whether this line may be written, and how many were suppressed before it. */
+static bool is_within(struct log_limit *limit, uint64_t now_ms, unsigned *ret_suppressed)
+{
+        *ret_suppressed = turn_window(limit, now_ms);
+        if (limit->n_written == LOG_LIMIT_BURST) {
+                limit->n_suppressed++;
+                return false;
+        }
+        limit->n_written++;
+        return true;
+}
+
 void log_write_limited(struct log_limit *limit, uint64_t now_ms, enum log_level level,
                        const char *format, ...)
 {
         char message[LINE_MAX_BYTES], suffix[48] = "";
-        unsigned n_suppressed = turn_window(limit, now_ms);
+        unsigned n_suppressed;
         va_list arguments;
 
-        if (limit->n_written == LOG_LIMIT_BURST) {
-                limit->n_suppressed++;
-                return;
-        }
-        limit->n_written++;
-        if (!log_is_enabled(level))
+        if (!is_within(limit, now_ms, &n_suppressed) || !log_is_enabled(level))
                 return;
         va_start(arguments, format);
         if (n_suppressed > 0)
@@ -175,7 +235,20 @@ void log_write_limited(struct log_limit *limit, uint64_t now_ms, enum log_level 
         vsnprintf(message, sizeof(message) - strlen(suffix), format, arguments);
         va_end(arguments);
         strcat(message, suffix);
-        write_if_room(level, message);
+        if (find_room())
+                write_words(level, message);
+}
+
+void log_record_limited(struct log_limit *limit, uint64_t now_ms, enum log_level level,
+                        struct record *record)
+{
+        unsigned n_suppressed;
+
+        if (!is_within(limit, now_ms, &n_suppressed))
+                return;
+        if (n_suppressed > 0)
+                record_number(record, "suppressed", n_suppressed);
+        log_record(level, record);
 }
 
 void log_limit_flush(struct log_limit *limit, uint64_t now_ms, enum log_level level,

@@ -1,7 +1,6 @@
 #include "report.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "acceptor.h"
 #include "log.h"
@@ -10,13 +9,19 @@
 void report_settings(const struct config *config, const struct pool *pool,
                      const struct acceptor *acceptor)
 {
-        log_info("workers=%zu max_connections=%llu when_full=%s idle_timeout=%.3f "
-                 "write_timeout=%.3f max_lifetime=%.3f drain_timeout=%.3f read_buffer=%lld",
-                 pool->n_workers, (unsigned long long)acceptor->admission.max_connections,
-                 config->when_full == WHEN_FULL_WAIT ? "wait" : "reject",
-                 (double)config->idle_timeout_ms / 1e3, (double)config->write_timeout_ms / 1e3,
-                 (double)config->max_lifetime_ms / 1e3, (double)config->drain_timeout_ms / 1e3,
-                 (long long)config->read_buffer);
+        struct record record;
+
+        log_begin(&record, "settings");
+        record_number(&record, "workers", pool->n_workers);
+        record_number(&record, "max_connections", acceptor->admission.max_connections);
+        record_string(&record, "when_full",
+                      config->when_full == WHEN_FULL_WAIT ? "wait" : "reject");
+        record_decimal(&record, "idle_timeout", (uint64_t)config->idle_timeout_ms, 3);
+        record_decimal(&record, "write_timeout", (uint64_t)config->write_timeout_ms, 3);
+        record_decimal(&record, "max_lifetime", (uint64_t)config->max_lifetime_ms, 3);
+        record_decimal(&record, "drain_timeout", (uint64_t)config->drain_timeout_ms, 3);
+        record_number(&record, "read_buffer", (uint64_t)config->read_buffer);
+        log_record(LOG_LEVEL_INFO, &record);
 }
 
 void report_backlogs(const struct config *config)
@@ -39,20 +44,21 @@ void report_backlogs(const struct config *config)
 void report_statistics(const struct pool *pool, const struct acceptor *acceptor)
 {
         struct stats_total total;
-        char closed[256] = "";
+        struct record record;
+        char key[32];
 
         pool_stats(pool, &total);
+        log_begin(&record, "statistics");
+        record_number(&record, "connections", pool_load(pool));
+        record_number(&record, "accepted", acceptor->n_accepted);
+        record_number(&record, "refused_deny", acceptor->n_refused[REFUSED_DENY]);
+        record_number(&record, "refused_full", acceptor->n_refused[REFUSED_FULL]);
         for (unsigned reason = 0; reason < N_ECHO_REASONS; reason++) {
-                size_t length = strlen(closed);
-
-                snprintf(closed + length, sizeof(closed) - length, " closed_%s=%llu",
-                         echo_reason_name(reason), (unsigned long long)total.closed[reason]);
+                snprintf(key, sizeof(key), "closed_%s", echo_reason_name(reason));
+                record_number(&record, key, total.closed[reason]);
         }
-        log_notice("statistics connections=%llu accepted=%llu refused_deny=%llu refused_full=%llu"
-                   "%s received_bytes=%llu sent_bytes=%llu pending_bytes=%llu",
-                   (unsigned long long)pool_load(pool), (unsigned long long)acceptor->n_accepted,
-                   (unsigned long long)acceptor->n_refused[REFUSED_DENY],
-                   (unsigned long long)acceptor->n_refused[REFUSED_FULL], closed,
-                   (unsigned long long)total.received_bytes, (unsigned long long)total.sent_bytes,
-                   (unsigned long long)total.pending_bytes);
+        record_number(&record, "received_bytes", total.received_bytes);
+        record_number(&record, "sent_bytes", total.sent_bytes);
+        record_number(&record, "pending_bytes", total.pending_bytes);
+        log_record(LOG_LEVEL_NOTICE, &record);
 }

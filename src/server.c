@@ -67,6 +67,13 @@ void server_set_log_level(const struct config *config, int verbosity)
         log_set_level((enum log_level)MIN(config->log_level + verbosity, LOG_LEVEL_DEBUG));
 }
 
+/* The daemon's log; a command's is for people, whatever the configuration says. */
+static void set_log(const struct server *server)
+{
+        server_set_log_level(&server->config, server->verbosity);
+        log_set_format((enum record_format)server->config.log_format);
+}
+
 static int start_timers(struct server *server)
 {
         int r = uv_timer_init(&server->loop, &server->drain_timer);
@@ -184,6 +191,7 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
 
         *config = CONFIG_NULL;
         log_use_time_stamps();
+        set_log(&server);
         log_notice("echod " ECHOD_VERSION " starting, libuv %s", uv_version_string());
         r = start(&server);
         if (r == 0) {
@@ -226,7 +234,7 @@ static void replace_config(struct server *server, const struct config *next)
         limits = settings_limits(&server->config);
         pool_set_limits(&server->pool, &limits);
         pool_set_busy_poll(&server->pool, settings_busy_poll_ns(&server->config));
-        server_set_log_level(&server->config, server->verbosity);
+        set_log(server);
         log_notice("configuration reloaded");
         report_settings(&server->config, &server->pool, &server->acceptor);
 }

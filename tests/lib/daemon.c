@@ -83,7 +83,7 @@ struct daemon *daemon_start(const char *const arguments[])
         }
         all[n] = NULL;
         daemon = daemon_spawn(all);
-        daemon_await_log(daemon, "workers=");
+        daemon_await_log(daemon, "read_buffer");
         for (line = daemon->log; (line = strstr(line, "listening on ")); line++) {
                 const char *end = strchr(line, '\n'), *colon = memrchr(line, ':', end - line);
 

@@ -2,7 +2,6 @@
  * Who may come in, and how many: max_connections, allow and deny, and the spread over workers.
  */
 
-#include <ctype.h>
 #include <dirent.h>
 
 #include "observe.h"
@@ -195,23 +194,18 @@ Test(limits, ipv6_clients_are_allowed_and_denied_too)
         cr_assert_not(is_served_over_ipv6("allow = [ \"0.0.0.0/0\" ];"));
 }
 
-/* The sum of the numbers before or behind which the log says that lines were suppressed. */
+/* The sum of the numbers of suppressed lines in the log. */
 static unsigned count_suppressed(struct daemon *daemon)
 {
-        static const char *const phrases[] = {" such lines suppressed before)",
-                                              " more lines about refused clients suppressed"};
-        unsigned n = 0;
+        unsigned n = 0, n_more;
 
-        for (size_t i = 0; i < 2; i++) {
-                const char *found = daemon->log;
+        for (const char *p = daemon->log; (p = strstr(p, " suppressed=")); p++)
+                n += (unsigned)atoi(p + strlen(" suppressed="));
+        for (const char *p = daemon->log; (p = strstr(p, ": ")); p++) {
+                int end = 0;
 
-                while ((found = strstr(found, phrases[i]))) {
-                        const char *digit = found++;
-
-                        while (isdigit((unsigned char)digit[-1]))
-                                digit--;
-                        n += (unsigned)atoi(digit);
-                }
+                sscanf(p, ": %u more lines about refused clients suppressed%n", &n_more, &end);
+                n += end > 0 ? n_more : 0;
         }
         return n;
 }

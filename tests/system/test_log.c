@@ -141,13 +141,8 @@ static unsigned count_refused(struct daemon *daemon, unsigned *ret_lines)
 
         *ret_lines = daemon_count_log(daemon, "refused peer=");
         n = *ret_lines;
-        for (const char *p = daemon->log; (p = strstr(p, " (")); p++) {
-                unsigned n_suppressed = 0;
-                int end = 0;
-
-                if (sscanf(p, " (%u such lines suppressed before)%n", &n_suppressed, &end) == 1)
-                        n += end > 0 ? n_suppressed : 0;
-        }
+        for (const char *p = daemon->log; (p = strstr(p, " suppressed=")); p++)
+                n += (unsigned)atoi(p + strlen(" suppressed="));
         for (const char *p = daemon->log; (p = strstr(p, ": ")); p++) {
                 unsigned n_suppressed = 0;
                 int end = 0;

@@ -230,3 +230,71 @@ Test(log, keeps_errno)
         log_info("nobody hears");
         cr_assert_eq(errno, ETIMEDOUT);
 }
+
+/* JSON is for a daemon; both forms have the same braces around. */
+static void begin_json(bool is_journal)
+{
+        if (is_journal)
+                setenv("JOURNAL_STREAM", "8:1234", 1);
+        log_setup();
+        log_use_time_stamps();
+        log_set_format(RECORD_JSON);
+}
+
+#define JSON_TIME "\"time\":\"20[0-9]{2}-[0-9-]{5}T[0-9:]{8}\\.[0-9]{3}Z\""
+
+Test(log, json_has_time_level_and_message)
+{
+        begin_json(false);
+        log_warning("\"%s\"", "a\nb");
+        cr_assert(matches(logged(), "^\\{" JSON_TIME ",\"level\":\"warning\","
+                                    "\"message\":\"\\\\\"a\\\\u000ab\\\\\"\"\\}\n$"),
+                  "%s", captured);
+}
+
+Test(log, under_the_journal_only_the_priority_stands_before_the_json)
+{
+        begin_json(true);
+        log_notice("x");
+        cr_assert(matches(logged(), "^<5>\\{" JSON_TIME ",\"level\":\"notice\","
+                                    "\"message\":\"x\"\\}\n$"),
+                  "%s", captured);
+}
+
+Test(log, a_record_is_written_in_the_format_it_was_begun_in)
+{
+        struct record before, after;
+
+        log_setup();
+        log_begin(&before, "closed");
+        record_number(&before, "in", 1);
+        begin_json(true);
+        log_begin(&after, "closed");
+        record_number(&after, "in", 2);
+        log_record(LOG_LEVEL_INFO, &before);
+        log_record(LOG_LEVEL_INFO, &after);
+        cr_assert(matches(logged(), "^<6>closed in=1\n<6>\\{.*\"event\":\"closed\",\"in\":2\\}\n$"),
+                  "%s", captured);
+}
+
+Test(log, a_record_below_the_level_is_not_written)
+{
+        struct record record;
+
+        log_begin(&record, "closed");
+        log_record(LOG_LEVEL_DEBUG, &record);
+        cr_assert_str_eq(logged(), "");
+}
+
+Test(log, an_overlong_message_is_cut_and_its_json_closed)
+{
+        static char text[10000];
+
+        begin_json(false);
+        for (size_t n = 1900; n < 2300; n++) {
+                memset(text, n % 2 ? '"' : 'x', n);
+                text[n] = '\0';
+                log_info("%s", text);
+                cr_assert(matches(logged(), "[x\"]\"\\}\n$"), "%s", captured);
+        }
+}

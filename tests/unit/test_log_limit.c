@@ -172,3 +172,22 @@ Test(log_limit, what_flush_said_is_not_said_again)
         write_lines(1, START_MS + LOG_LIMIT_WINDOW_MS + 1);
         cr_assert_str_eq(logged(), "refused 0\n");
 }
+
+static void write_records(unsigned n, uint64_t now_ms)
+{
+        for (unsigned i = 0; i < n; i++) {
+                struct record record;
+
+                log_begin(&record, "refused");
+                record_number(&record, "i", i);
+                log_record_limited(&limit, now_ms, LOG_LEVEL_INFO, &record);
+        }
+}
+
+Test(log_limit, a_record_says_in_a_field_how_many_were_suppressed)
+{
+        write_records(LOG_LIMIT_BURST + 3, START_MS);
+        cr_assert_eq(count_lines(), LOG_LIMIT_BURST);
+        write_records(2, START_MS + LOG_LIMIT_WINDOW_MS);
+        cr_assert_str_eq(logged(), "refused i=0 suppressed=3\nrefused i=1\n");
+}
