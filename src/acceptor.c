@@ -128,6 +128,11 @@ static void on_accept(void *user, struct listener *listener, int descriptor,
                       const struct address *peer)
 {
         struct acceptor *acceptor = user;
+        const struct arrival arrival = {
+                .descriptor = descriptor,
+                .peer = *peer,
+                .listener = listener->label,
+        };
         enum admission_verdict verdict =
                 admission_decide(&acceptor->admission, peer, pool_load(acceptor->pool));
         int r;
@@ -136,7 +141,7 @@ static void on_accept(void *user, struct listener *listener, int descriptor,
                 refuse(acceptor, listener, descriptor, peer, verdict);
                 return;
         }
-        r = pool_post(acceptor->pool, descriptor, peer, listener->label);
+        r = pool_post(acceptor->pool, &arrival);
         if (r < 0) {
                 socket_reset(descriptor);
                 on_shortage(acceptor, listener, r);

@@ -40,29 +40,28 @@ static void on_event(uv_poll_t *poll, int status, int events);
 static void on_poll_closed(uv_handle_t *handle);
 static void follow(struct connection *connection, enum echo_action action);
 
-int connection_open(struct connection_context *context, int descriptor, const struct address *peer,
-                    const char *listener)
+int connection_open(struct connection_context *context, const struct arrival *arrival)
 {
         struct connection *connection = slab_allocate(&context->slab);
         int r;
 
         if (!connection)
                 return -ENOMEM;
-        r = uv_poll_init(context->loop, &connection->poll, descriptor);
+        r = uv_poll_init(context->loop, &connection->poll, arrival->descriptor);
         if (r < 0) {
                 slab_free(&context->slab, connection);
                 return r;
         }
         connection->context = context;
-        connection->descriptor = descriptor;
+        connection->descriptor = arrival->descriptor;
         echo_init(&connection->echo);
         connection->last_activity_ms = uv_now(context->loop);
         connection->opened_ms = connection->last_activity_ms;
         connection->pending = NULL;
         connection->n_unsent = 0;
         timer_entry_init(&connection->timer);
-        connection->listener = listener;
-        connection->peer = *peer;
+        connection->listener = arrival->listener;
+        connection->peer = arrival->peer;
         stats_add(&context->stats->opened, 1);
         connection_set_timer(connection);
         follow(connection, ECHO_READ);

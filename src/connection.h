@@ -16,6 +16,13 @@
 #include "stats.h"
 #include "timers.h"
 
+/* A connection that has been admitted, on its way to a worker. */
+struct arrival {
+        int descriptor; /* an accepted, non-blocking stream socket */
+        struct address peer;
+        const char *listener; /* names where it came in; must outlive the connection */
+};
+
 /* What all connections of a worker share. Owned by the worker. */
 struct connection_context {
         uv_loop_t *loop;
@@ -45,12 +52,10 @@ void connection_context_close(struct connection_context *context);
 void connection_context_free(struct connection_context *context);
 
 /*
- * Takes over an accepted, non-blocking stream socket and echoes on it. `listener` names where it
- * came in and must outlive the connection. On success the descriptor is the connection's; on
- * failure (-ENOMEM, or what uv_poll_init() says) still the caller's.
+ * Takes over the arrival's socket and echoes on it. On success the descriptor is the connection's;
+ * on failure (-ENOMEM, or what uv_poll_init() says) still the caller's.
  */
-int connection_open(struct connection_context *context, int descriptor, const struct address *peer,
-                    const char *listener);
+int connection_open(struct connection_context *context, const struct arrival *arrival);
 
 /* Puts new limits in force for every connection, open ones included. Visits each. */
 void connection_set_limits(struct connection_context *context,

@@ -83,9 +83,9 @@ static struct worker *least_loaded(struct pool *pool)
         return best;
 }
 
-int pool_post(struct pool *pool, int descriptor, const struct address *peer, const char *listener)
+int pool_post(struct pool *pool, const struct arrival *arrival)
 {
-        return worker_post(least_loaded(pool), descriptor, peer, listener);
+        return worker_post(least_loaded(pool), arrival);
 }
 
 void pool_set_limits(struct pool *pool, const struct connection_limits *limits)

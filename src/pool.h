@@ -37,7 +37,7 @@ int pool_start(struct pool *pool, uv_loop_t *loop, size_t n_workers, size_t read
 void pool_stop(struct pool *pool);
 
 /* Gives an accepted socket to the worker with the fewest connections; see worker_post(). */
-int pool_post(struct pool *pool, int descriptor, const struct address *peer, const char *listener);
+int pool_post(struct pool *pool, const struct arrival *arrival);
 
 void pool_set_limits(struct pool *pool, const struct connection_limits *limits);
 

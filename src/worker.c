@@ -27,16 +27,10 @@
 #include "log.h"
 #include "socket.h"
 
-struct parcel {
-        int descriptor;
-        struct address peer;
-        const char *listener;
-};
-
 /* What the main thread wants of the worker. */
 struct mail {
-        struct parcel *parcels;
-        size_t n_parcels, capacity;
+        struct arrival *arrivals;
+        size_t n_arrivals, capacity;
         struct connection_limits limits;
         bool has_limits;
         uint64_t busy_poll_ns;
@@ -184,7 +178,7 @@ static void release(struct worker *worker)
         close_loop(worker);
         connection_context_free(&worker->context);
         uv_mutex_destroy(&worker->mutex);
-        free(worker->mail.parcels);
+        free(worker->mail.arrivals);
         free(worker);
 }
 
@@ -236,27 +230,22 @@ static void mail_send(struct worker *worker)
 static int grow(struct mail *mail)
 {
         size_t capacity = mail->capacity ? mail->capacity * 2 : 64;
-        struct parcel *parcels = realloc(mail->parcels, capacity * sizeof(*parcels));
+        struct arrival *arrivals = realloc(mail->arrivals, capacity * sizeof(*arrivals));
 
-        if (!parcels)
+        if (!arrivals)
                 return -ENOMEM;
-        mail->parcels = parcels;
+        mail->arrivals = arrivals;
         mail->capacity = capacity;
         return 0;
 }
 
-int worker_post(struct worker *worker, int descriptor, const struct address *peer,
-                const char *listener)
+int worker_post(struct worker *worker, const struct arrival *arrival)
 {
         struct mail *mail = mail_open(worker);
-        int r = mail->n_parcels == mail->capacity ? grow(mail) : 0;
+        int r = mail->n_arrivals == mail->capacity ? grow(mail) : 0;
 
         if (r == 0)
-                mail->parcels[mail->n_parcels++] = (struct parcel){
-                        .descriptor = descriptor,
-                        .peer = *peer,
-                        .listener = listener,
-                };
+                mail->arrivals[mail->n_arrivals++] = *arrival;
         worker->n_posted += r == 0;
         mail_send(worker);
         return r;
@@ -306,14 +295,13 @@ void worker_join(struct worker *worker)
         release(worker);
 }
 
-static void open_parcel(struct worker *worker, const struct parcel *parcel)
+static void open_arrival(struct worker *worker, const struct arrival *arrival)
 {
-        int r = connection_open(&worker->context, parcel->descriptor, &parcel->peer,
-                                parcel->listener);
+        int r = connection_open(&worker->context, arrival);
 
         if (r == 0)
                 return;
-        socket_reset(parcel->descriptor);
+        socket_reset(arrival->descriptor);
         log_write_limited(&worker->failures, uv_now(&worker->loop), LOG_LEVEL_WARNING,
                           "connection dropped: %s", uv_strerror(r));
         on_closed(worker);
@@ -333,9 +321,9 @@ static void on_mail(uv_async_t *wake_up)
                 connection_set_limits(&worker->context, &taken.limits);
         if (taken.has_busy_poll)
                 busy_poll_set(&worker->busy_poll, taken.busy_poll_ns);
-        for (size_t i = 0; i < taken.n_parcels; i++)
-                open_parcel(worker, &taken.parcels[i]);
-        free(taken.parcels);
+        for (size_t i = 0; i < taken.n_arrivals; i++)
+                open_arrival(worker, &taken.arrivals[i]);
+        free(taken.arrivals);
         if (taken.must_reset || taken.must_stop)
                 connection_reset_all(&worker->context);
         if (taken.must_stop) {

@@ -32,11 +32,10 @@ struct worker_options {
 int worker_start(struct worker **ret_worker, const struct worker_options *options);
 
 /*
- * Hands over an accepted socket, non-blocking. -ENOMEM: the descriptor is still the caller's.
- * `listener` must outlive the worker.
+ * Hands over an accepted socket. -ENOMEM: the descriptor is still the caller's. The arrival's
+ * listener must outlive the worker.
  */
-int worker_post(struct worker *worker, int descriptor, const struct address *peer,
-                const char *listener);
+int worker_post(struct worker *worker, const struct arrival *arrival);
 
 /* Puts new limits in force, for open connections too. */
 void worker_set_limits(struct worker *worker, const struct connection_limits *limits);

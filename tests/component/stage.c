@@ -55,7 +55,8 @@ static int open_connection(struct stage *stage, const int pair[2])
 {
         const struct address peer = {.family = AF_UNIX};
 
-        cr_assert_eq(connection_open(&stage->context, pair[1], &peer, "stage"), 0);
+        cr_assert_eq(connection_open(&stage->context, &(struct arrival){pair[1], peer, "stage"}),
+                     0);
         return pair[0];
 }
 

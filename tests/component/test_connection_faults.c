@@ -50,7 +50,7 @@ static void open_and_echo(void *user)
         int pair[2], r;
 
         unix_pair(pair);
-        r = connection_open(&stage->context, pair[1], &peer, "stage");
+        r = connection_open(&stage->context, &(struct arrival){pair[1], peer, "stage"});
         if (r < 0) {
                 cr_assert(faults_have_struck());
                 cr_assert_eq(close(pair[1]), 0);

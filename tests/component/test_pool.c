@@ -57,7 +57,7 @@ static int post(struct basin *basin)
         int pair[2];
 
         tcp_pair(pair);
-        cr_assert_eq(pool_post(&basin->pool, pair[1], &PEER, "basin"), 0);
+        cr_assert_eq(pool_post(&basin->pool, &(struct arrival){pair[1], PEER, "basin"}), 0);
         return pair[0];
 }
 

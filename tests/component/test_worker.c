@@ -66,7 +66,7 @@ static int post(struct yard *yard)
         int pair[2];
 
         tcp_pair(pair);
-        cr_assert_eq(worker_post(yard->worker, pair[1], &PEER, "yard"), 0);
+        cr_assert_eq(worker_post(yard->worker, &(struct arrival){pair[1], PEER, "yard"}), 0);
         return pair[0];
 }
 
@@ -181,13 +181,13 @@ Test(worker, a_mailbox_that_cannot_grow_refuses)
         yard_open(&yard);
         tcp_pair(pair);
         faults_fail(FAULT_REALLOC, 1, 1, ENOMEM);
-        cr_assert_eq(worker_post(yard.worker, pair[1], &PEER, "yard"), -ENOMEM);
+        cr_assert_eq(worker_post(yard.worker, &(struct arrival){pair[1], PEER, "yard"}), -ENOMEM);
         cr_assert_eq(worker_load(yard.worker), 0);
         close_gate(&yard);
         n_before = faults_n_calls(FAULT_REALLOC);
         faults_fail(FAULT_REALLOC, 2, 1, ENOMEM); /* not the first, but when it is full */
         while (faults_n_calls(FAULT_REALLOC) - n_before < 2) {
-                int r = worker_post(yard.worker, pair[1], &PEER, "yard");
+                int r = worker_post(yard.worker, &(struct arrival){pair[1], PEER, "yard"});
 
                 if (r == 0) {
                         clients[n++] = pair[0];
@@ -198,7 +198,7 @@ Test(worker, a_mailbox_that_cannot_grow_refuses)
         }
         cr_assert(faults_have_struck());
         cr_assert_eq(worker_load(yard.worker), n);
-        cr_assert_eq(worker_post(yard.worker, pair[1], &PEER, "yard"), 0);
+        cr_assert_eq(worker_post(yard.worker, &(struct arrival){pair[1], PEER, "yard"}), 0);
         clients[n++] = pair[0];
         open_gate(&yard);
         while (n > 0) {
