@@ -148,6 +148,7 @@ static void on_accept(void *user, struct listener *listener, int descriptor,
                 return;
         }
         acceptor->n_accepted++;
+        label_of(listener->label)->n_accepted++;
         check_room(acceptor);
         if (acceptor->is_full)
                 log_write_limited(limit_of(acceptor, EVENT_FULL), uv_now(acceptor->loop),

@@ -43,6 +43,9 @@ const char *admission_verdict_name(enum admission_verdict verdict)
                 [ADMITTED] = "admitted",
                 [REFUSED_DENY] = "deny",
                 [REFUSED_FULL] = "full",
+                [REFUSED_SOURCE_LIMIT] = "source_limit",
+                [REFUSED_SOURCE_RATE] = "source_rate",
+                [REFUSED_PROXY_HEADER] = "proxy_header",
         };
 
         return names[verdict];

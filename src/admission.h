@@ -15,6 +15,9 @@ enum admission_verdict {
         ADMITTED,
         REFUSED_DENY,
         REFUSED_FULL,
+        REFUSED_SOURCE_LIMIT,
+        REFUSED_SOURCE_RATE,
+        REFUSED_PROXY_HEADER,
         N_ADMISSION_VERDICTS,
 };
 
@@ -38,5 +41,5 @@ struct admission {
 enum admission_verdict admission_decide(const struct admission *admission,
                                         const struct address *peer, uint64_t n_open);
 
-/* "deny", "full": the value of the label `reason` of echod_connections_refused_total. */
+/* "deny", "full" and so on: the value of the label `reason` of echod_connections_refused_total. */
 const char *admission_verdict_name(enum admission_verdict verdict);

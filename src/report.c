@@ -1,8 +1,10 @@
 #include "report.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "acceptor.h"
+#include "figures.h"
 #include "log.h"
 #include "pool.h"
 
@@ -41,24 +43,82 @@ void report_backlogs(const struct config *config)
                                     i, (long long)config->listeners[i].backlog, somaxconn);
 }
 
-void report_statistics(const struct pool *pool, const struct acceptor *acceptor)
+/* With a prefix before the key. */
+static void add_prefixed(struct record *record, const char *prefix, const char *key, uint64_t n)
 {
-        struct stats_total total;
-        struct record record;
-        char key[32];
+        char name[64];
 
-        pool_stats(pool, &total);
+        snprintf(name, sizeof(name), "%s_%s", prefix, key);
+        record_number(record, name, n);
+}
+
+/* What could not be found out is left out. */
+static void add_measured(struct record *record, const char *key, unsigned n_decimals, double value)
+{
+        if (!isnan(value))
+                record_decimal(record, key, (uint64_t)llround(value * pow(10, n_decimals)),
+                               n_decimals);
+}
+
+static void add_process(struct record *record, const struct process *process)
+{
+        add_measured(record, "process_cpu_seconds", 3, process->cpu_seconds);
+        add_measured(record, "process_open_fds", 0, process->open_fds);
+        add_measured(record, "process_max_fds", 0, process->max_fds);
+        add_measured(record, "process_resident_memory_bytes", 0, process->resident_bytes);
+        add_measured(record, "process_virtual_memory_bytes", 0, process->virtual_bytes);
+        add_measured(record, "process_start_time_seconds", 3, process->start_time_seconds);
+}
+
+static void report_total(const struct figures *figures)
+{
+        const struct stats_total *total = &figures->total;
+        struct record record;
+
         log_begin(&record, "statistics");
-        record_number(&record, "connections", pool_load(pool));
-        record_number(&record, "accepted", acceptor->n_accepted);
-        record_number(&record, "refused_deny", acceptor->n_refused[REFUSED_DENY]);
-        record_number(&record, "refused_full", acceptor->n_refused[REFUSED_FULL]);
-        for (unsigned reason = 0; reason < N_ECHO_REASONS; reason++) {
-                snprintf(key, sizeof(key), "closed_%s", echo_reason_name(reason));
-                record_number(&record, key, total.closed[reason]);
-        }
-        record_number(&record, "received_bytes", total.received_bytes);
-        record_number(&record, "sent_bytes", total.sent_bytes);
-        record_number(&record, "pending_bytes", total.pending_bytes);
+        record_number(&record, "connections", figures->n_connections);
+        record_number(&record, "accepted", figures_accepted(figures));
+        for (unsigned verdict = ADMITTED + 1; verdict < N_ADMISSION_VERDICTS; verdict++)
+                add_prefixed(&record, "refused", admission_verdict_name(verdict),
+                             figures->n_refused[verdict]);
+        for (unsigned reason = 0; reason < N_ECHO_REASONS; reason++)
+                add_prefixed(&record, "closed", echo_reason_name(reason), total->closed[reason]);
+        record_number(&record, "received_bytes", total->received_bytes);
+        record_number(&record, "sent_bytes", total->sent_bytes);
+        record_number(&record, "pending_bytes", total->pending_bytes);
+        record_number(&record, "max_connections", figures->max_connections);
+        record_number(&record, "reloads_success", figures->reloads.n_succeeded);
+        record_number(&record, "reloads_failure", figures->reloads.n_failed);
+        record_number(&record, "config_last_reload_success", !figures->reloads.has_failed);
+        add_process(&record, &figures->process);
         log_record(LOG_LEVEL_NOTICE, &record);
+}
+
+static void report_listener(const struct figures_listener *listener)
+{
+        struct record record;
+
+        log_begin(&record, "listener_figures");
+        record_string(&record, "listener", listener->name);
+        record_number(&record, "accepted", listener->n_accepted);
+        log_record(LOG_LEVEL_NOTICE, &record);
+}
+
+static void report_worker(const struct figures_worker *worker, size_t index)
+{
+        struct record record;
+
+        log_begin(&record, "worker_figures");
+        record_number(&record, "worker", index);
+        record_number(&record, "connections", worker->n_connections);
+        log_record(LOG_LEVEL_NOTICE, &record);
+}
+
+void report_statistics(const struct figures *figures)
+{
+        for (size_t i = 0; i < figures->n_listeners; i++)
+                report_listener(&figures->listeners[i]);
+        for (size_t i = 0; i < figures->n_workers; i++)
+                report_worker(&figures->workers[i], i);
+        report_total(figures);
 }

@@ -7,6 +7,7 @@
 #include "config_data.h"
 
 struct acceptor;
+struct figures;
 struct pool;
 
 /* The settings in force. */
@@ -16,5 +17,5 @@ void report_settings(const struct config *config, const struct pool *pool,
 /* Warns of each backlog that the kernel silently cuts to its own limit. */
 void report_backlogs(const struct config *config);
 
-/* The figures so far. */
-void report_statistics(const struct pool *pool, const struct acceptor *acceptor);
+/* The figures: a line for each listener, one for each worker, and the sums last. */
+void report_statistics(const struct figures *figures);

@@ -25,6 +25,7 @@
 
 #include "acceptor.h"
 #include "descriptors.h"
+#include "figures.h"
 #include "log.h"
 #include "pool.h"
 #include "report.h"
@@ -45,6 +46,7 @@ struct server {
         int64_t connections_possible; /* what the limit on open files allows */
         struct pool pool;
         struct acceptor acceptor;
+        struct figures_sources figures;
         struct signals signals;
         uv_timer_t drain_timer;
         uv_timer_t status_timer;
@@ -189,6 +191,7 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
         };
         int r;
 
+        server.figures.acceptor = &server.acceptor;
         *config = CONFIG_NULL;
         log_use_time_stamps();
         set_log(&server);
@@ -217,18 +220,20 @@ static void warn_restart(void *user, const char *option)
 }
 
 /* The new configuration in place of the old, all or nothing. Takes `next` over. */
-static void replace_config(struct server *server, const struct config *next)
+static int replace_config(struct server *server, const struct config *next)
 {
         struct config previous = server->config;
         struct connection_limits limits;
+        int r;
 
         server->config = *next;
         config_keep_restart_only(&server->config, &previous, warn_restart, NULL);
-        if (apply(server) < 0) {
+        r = apply(server);
+        if (r < 0) {
                 log_error("the configuration stays as it was");
                 config_free(&server->config);
                 server->config = previous;
-                return;
+                return r;
         }
         config_free(&previous);
         limits = settings_limits(&server->config);
@@ -237,6 +242,14 @@ static void replace_config(struct server *server, const struct config *next)
         set_log(server);
         log_notice("configuration reloaded");
         report_settings(&server->config, &server->pool, &server->acceptor);
+        return 0;
+}
+
+static void count_reload(struct figures_reloads *reloads, bool has_failed)
+{
+        reloads->n_failed += has_failed;
+        reloads->n_succeeded += !has_failed;
+        reloads->has_failed = has_failed;
 }
 
 static void reload(struct server *server)
@@ -254,9 +267,10 @@ static void reload(struct server *server)
         if (r == CONFIG_FILE_ABSENT)
                 log_notice("%s does not exist: built-in defaults", server->origin->path);
         if (r >= 0)
-                replace_config(server, &next);
+                r = replace_config(server, &next);
         else
                 log_error("the configuration stays as it was: %s", uv_strerror(r));
+        count_reload(&server->figures.reloads, r < 0);
         service_manager_ready();
 }
 
@@ -310,6 +324,19 @@ static void terminate(struct server *server, int number)
         check_drained(server);
 }
 
+static void log_statistics(struct server *server)
+{
+        struct figures figures;
+        int r = figures_collect(&figures, &server->figures);
+
+        if (r < 0) {
+                log_error("no statistics: %s", uv_strerror(r));
+                return;
+        }
+        report_statistics(&figures);
+        figures_free(&figures);
+}
+
 static void on_signal(void *user, int number)
 {
         struct server *server = user;
@@ -319,7 +346,7 @@ static void on_signal(void *user, int number)
                 reload(server);
                 break;
         case SIGUSR1:
-                report_statistics(&server->pool, &server->acceptor);
+                log_statistics(server);
                 break;
         default:
                 terminate(server, number);

@@ -128,7 +128,10 @@ Test(log, usr1_logs_the_statistics)
         client_expect_reset(refused);
         await_statistics(daemon,
                          "statistics connections=1 accepted=1 refused_deny=1 refused_full=0 "
-                         ".*received_bytes=12 sent_bytes=12 pending_bytes=0$");
+                         ".*received_bytes=12 sent_bytes=12 pending_bytes=0 .*reloads_success=0 ");
+        cr_assert(command_matches(daemon->log,
+                                  "listener_figures listener=127\\.0\\.0\\.1:[0-9]+ accepted=1$"));
+        cr_assert(command_matches(daemon->log, "worker_figures worker=0 connections=[01]$"));
         close(refused);
         close(client);
         daemon_stop(daemon);

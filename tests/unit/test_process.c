@@ -1,0 +1,107 @@
+/* What the kernel says of this very process. */
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "process.h"
+
+static unsigned count_descriptors(void)
+{
+        unsigned n = 0;
+
+        for (int descriptor = 0; descriptor < 1024; descriptor++)
+                n += fcntl(descriptor, F_GETFD) >= 0;
+        return n;
+}
+
+Test(process, descriptors_are_those_that_are_open)
+{
+        struct process process = {0};
+        int ends[2];
+
+        process_look(&process);
+        cr_assert_eq(process.open_fds, count_descriptors());
+        cr_assert_eq(pipe(ends), 0);
+        process.counted_until_ns = 0;
+        process_look(&process);
+        cr_assert_eq(process.open_fds, count_descriptors());
+        close(ends[0]);
+        close(ends[1]);
+}
+
+Test(process, the_limit_on_descriptors_is_the_soft_one)
+{
+        struct process process = {0};
+        struct rlimit limit;
+
+        cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        limit.rlim_cur = 123;
+        cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        process_look(&process);
+        cr_assert_eq(process.max_fds, 123);
+}
+
+Test(process, it_started_in_the_past_and_not_long_ago)
+{
+        struct process process = {0};
+        double now = (double)time(NULL);
+
+        process_look(&process);
+        cr_assert_leq(process.start_time_seconds, now + 1);
+        cr_assert_geq(process.start_time_seconds, now - 600);
+}
+
+Test(process, the_start_is_the_same_at_each_look)
+{
+        struct process process = {0};
+        double started;
+
+        process_look(&process);
+        started = process.start_time_seconds;
+        process_look(&process);
+        cr_assert_eq(process.start_time_seconds, started);
+}
+
+Test(process, work_takes_processor_time)
+{
+        struct process before = {0}, after = {0};
+
+        process_look(&before);
+        while (clock() < 20 * (CLOCKS_PER_SEC / 1000))
+                ;
+        process_look(&after);
+        cr_assert_gt(after.cpu_seconds, before.cpu_seconds);
+}
+
+Test(process, memory_is_resident_in_part)
+{
+        struct process process = {0};
+
+        process_look(&process);
+        cr_assert_gt(process.resident_bytes, 100000);
+        cr_assert_gt(process.virtual_bytes, process.resident_bytes);
+}
+
+/* Whoever has used up the descriptors is who wants to know. */
+Test(process, without_a_descriptor_to_read_proc_with_that_is_unknown_and_the_rest_is_not)
+{
+        struct process process = {0};
+        struct rlimit before, none;
+
+        cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+        none = (struct rlimit){.rlim_max = before.rlim_max};
+        cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+        process_look(&process);
+        setrlimit(RLIMIT_NOFILE, &before); /* Criterion needs some itself */
+        cr_assert(isnan(process.resident_bytes));
+        cr_assert(isnan(process.virtual_bytes));
+        cr_assert(isnan(process.start_time_seconds));
+        cr_assert(isnan(process.open_fds) || process.open_fds > 0);
+        cr_assert_eq(process.max_fds, 0);
+        cr_assert_gt(process.cpu_seconds, 0);
+}
