@@ -23,9 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "socket.h"
 #include "util.h"
 
 /* Between two looks at signals, timers and other listeners. */
@@ -34,116 +34,6 @@
 static void on_connectable(uv_poll_t *poll, int status, int events);
 static void on_poll_closed(uv_handle_t *handle);
 static unsigned queue_length(const struct listener *listener);
-
-static int set_option(int descriptor, int level, int option, int value)
-{
-        return setsockopt(descriptor, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
-/* Linux lets accepted sockets inherit all of these, so that they cost a connection nothing. */
-static int set_inherited_options(int descriptor, const struct listener_options *options)
-{
-        const struct {
-                int level, name, value;
-        } wanted[] = {
-                {IPPROTO_TCP, TCP_NODELAY, options->tcp_nodelay},
-                {SOL_SOCKET, SO_OOBINLINE, 1}, /* urgent bytes are bytes too */
-                {SOL_SOCKET, SO_KEEPALIVE, options->keepalive_idle_s > 0},
-                {IPPROTO_TCP, TCP_KEEPIDLE, MAX(options->keepalive_idle_s, 1)},
-                {IPPROTO_TCP, TCP_KEEPINTVL, options->keepalive_interval_s},
-                {IPPROTO_TCP, TCP_KEEPCNT, options->keepalive_count},
-        };
-
-        if (options->address.family == AF_UNIX)
-                return 0;
-        for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
-                int r = set_option(descriptor, wanted[i].level, wanted[i].name, wanted[i].value);
-
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static struct sockaddr_un unix_address(const char *path)
-{
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-        memcpy(address.sun_path, path, strlen(path));
-        return address;
-}
-
-/* Removes a socket's file that nobody listens on, as a daemon that was killed leaves it. */
-static void remove_stale_socket(const char *path)
-{
-        const struct sockaddr_un address = unix_address(path);
-        struct stat status;
-        int probe;
-
-        if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode))
-                return;
-        probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (probe < 0)
-                return;
-        if (connect(probe, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
-            errno == ECONNREFUSED)
-                unlink(path);
-        close(probe);
-}
-
-/* Nobody can connect before the mode is set: the socket does not listen yet. */
-static int bind_unix(int descriptor, const struct listener_options *options)
-{
-        const struct sockaddr_un address = unix_address(options->path);
-        mode_t umask_before;
-        int r;
-
-        remove_stale_socket(options->path);
-        umask_before = umask(0177);
-        r = bind(descriptor, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-        umask(umask_before);
-        if (r == 0 && chmod(options->path, options->mode) < 0) {
-                r = -errno;
-                unlink(options->path);
-        }
-        return r;
-}
-
-static int bind_ip(int descriptor, const struct listener_options *options)
-{
-        struct sockaddr_storage address;
-        socklen_t length = address_to_sockaddr(&options->address, &address);
-        int r = set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
-
-        /* IPv4 has a socket of its own. */
-        if (r == 0 && options->address.family == AF_INET6)
-                r = set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-        if (r == 0 && bind(descriptor, (const struct sockaddr *)&address, length) < 0)
-                r = -errno;
-        return r;
-}
-
-static int open_socket(const struct listener_options *options, bool is_shared, int *ret_descriptor)
-{
-        int descriptor =
-                socket(options->address.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        int r;
-
-        if (descriptor < 0)
-                return -errno;
-        r = set_inherited_options(descriptor, options);
-        if (r == 0 && is_shared && options->address.family != AF_UNIX)
-                r = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
-        if (r == 0)
-                r = options->address.family == AF_UNIX ? bind_unix(descriptor, options)
-                                                       : bind_ip(descriptor, options);
-        if (r < 0) {
-                close(descriptor);
-                return r;
-        }
-        *ret_descriptor = descriptor;
-        return 0;
-}
 
 /* Fills in the name, and for a Unix socket which file is ours. */
 static void identify(struct listener *listener)
@@ -194,7 +84,7 @@ int listener_open(struct listener **ret_listener, uv_loop_t *loop,
         listener->options = *options;
         listener->events = events;
         listener->user = user;
-        r = open_socket(options, is_shared, &listener->descriptor);
+        r = listener_socket_open(options, is_shared, &listener->descriptor);
         if (r < 0) {
                 free(listener);
                 return r;
@@ -222,7 +112,7 @@ bool listener_is_same(const struct listener_options *a, const struct listener_op
 
 int listener_reconfigure(struct listener *listener, const struct listener_options *options)
 {
-        int r = set_inherited_options(listener->descriptor, options);
+        int r = listener_socket_set_options(listener->descriptor, options);
 
         if (r == 0 && options->backlog != listener->options.backlog &&
             listen(listener->descriptor, options->backlog) < 0)
@@ -238,7 +128,7 @@ int listener_reconfigure(struct listener *listener, const struct listener_option
 void listener_share_address(struct listener *listener, bool is_shared)
 {
         if (listener->options.address.family != AF_UNIX)
-                set_option(listener->descriptor, SOL_SOCKET, SO_REUSEPORT, is_shared);
+                socket_set_option(listener->descriptor, SOL_SOCKET, SO_REUSEPORT, is_shared);
 }
 
 void listener_resume(struct listener *listener)
@@ -292,9 +182,9 @@ static bool accept_one(struct listener *listener)
                         listener->events->on_shortage(listener->user, listener, -errno);
                 return false;
         }
-        /* What TCP's sockets inherit, see set_inherited_options(). */
+        /* What TCP's sockets inherit, see listener_socket_set_options(). */
         if (listener->options.address.family == AF_UNIX)
-                set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1);
+                socket_set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1);
         /* The kernel gives a Unix peer without a name no more than its family. */
         if (address_from_sockaddr(&peer, (struct sockaddr *)&sockaddr) < 0)
                 peer = (struct address){.family = listener->options.address.family};

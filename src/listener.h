@@ -13,21 +13,9 @@
 
 #include "address.h"
 #include "list.h"
+#include "listener_socket.h"
 
-#define LISTENER_PATH_MAX 108 /* of sun_path, unix(7), with its NUL */
 #define LISTENER_NAME_MAX (LISTENER_PATH_MAX + 1)
-
-/* What to listen on, and what its connections inherit. */
-struct listener_options {
-        struct address address; /* AF_UNIX: `path` is the address */
-        char path[LISTENER_PATH_MAX];
-        int backlog;
-        mode_t mode; /* of a Unix socket */
-        bool tcp_nodelay;
-        int keepalive_idle_s; /* 0: off */
-        int keepalive_interval_s;
-        int keepalive_count;
-};
 
 struct listener;
 

@@ -6,6 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+int socket_set_option(int descriptor, int level, int option, int value)
+{
+        return setsockopt(descriptor, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
 void socket_reset(int descriptor)
 {
         /* Fails on a Unix socket, where there is no such thing. */

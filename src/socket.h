@@ -1,10 +1,13 @@
 #pragma once
 
 /*
- * What connections want of a stream socket beside reading and writing.
+ * What connections and listeners want of a stream socket beside reading and writing.
  */
 
 #include <stdbool.h>
+
+/* setsockopt(2) with an int. Negative errno. */
+int socket_set_option(int descriptor, int level, int option, int value);
 
 /* Closes it so that the peer sees a reset: RST; on a Unix socket, what unread data does. */
 void socket_reset(int descriptor);
