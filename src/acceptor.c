@@ -51,6 +51,11 @@ int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
         return r;
 }
 
+void acceptor_inherit(struct acceptor *acceptor, struct inherited *inherited)
+{
+        listener_set_inherit(&acceptor->listeners, inherited);
+}
+
 /* Accepts, or pauses, as things are now. */
 static void update(struct acceptor *acceptor)
 {

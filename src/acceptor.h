@@ -14,6 +14,7 @@
 #include "log.h"
 
 struct config;
+struct inherited;
 struct pool;
 
 /* What clients can have logged, each limited by itself. */
@@ -39,6 +40,9 @@ struct acceptor {
 
 /* `pool` must have started before acceptor_apply(). An error of uv_timer_init(). */
 int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool);
+
+/* See listener_set_inherit(). */
+void acceptor_inherit(struct acceptor *acceptor, struct inherited *inherited);
 
 /*
  * Puts a configuration into force, which must outlive it: opens listeners that are new, retires

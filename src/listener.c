@@ -1,12 +1,13 @@
 /*
  * The happy path:
- *  1. listener_open() binds and listens; listener_resume() watches the socket.
+ *  1. listener_open() binds and listens, or listener_adopt() listens on a socket that is bound;
+ *     listener_resume() watches the socket.
  *  2. on_connectable() accepts up to ACCEPT_BUDGET clients and hands each to on_accept.
  *  3. The owner may pause it at any time; who comes then waits in the kernel's queue.
  *  4. listener_close() closes the socket; on_poll_closed() frees the listener.
  *
  * What can go wrong:
- *  - it cannot be bound or watched: listener_open() fails and leaves nothing behind;
+ *  - it cannot be bound or watched: either fails and leaves nothing behind;
  *  - a client has gone before it was accepted, or its network failed: the next one is accepted;
  *  - descriptors or memory run out: on_shortage, and the owner pauses it for a while.
  *
@@ -52,8 +53,11 @@ static void identify(struct listener *listener)
         }
         if (getsockname(listener->descriptor, (struct sockaddr *)&sockaddr, &length) == 0)
                 address_from_sockaddr(&listener->bound, (struct sockaddr *)&sockaddr);
-        snprintf(listener->name, sizeof(listener->name), "%s",
-                 address_format(&listener->bound, text));
+        if (listener->options.is_dual_stack)
+                snprintf(listener->name, sizeof(listener->name), "*:%u", listener->bound.port);
+        else
+                snprintf(listener->name, sizeof(listener->name), "%s",
+                         address_format(&listener->bound, text));
 }
 
 /* Whether a Unix socket's file is still ours: somebody may have put another in its place. */
@@ -62,6 +66,7 @@ static bool owns_file(const struct listener *listener)
         struct stat status;
 
         return listener->options.address.family == AF_UNIX &&
+               listener->origin != LISTENER_EXTERNAL &&
                lstat(listener->options.path, &status) == 0 && status.st_ino == listener->inode;
 }
 
@@ -71,26 +76,27 @@ static void remove_file(const struct listener *listener)
                 unlink(listener->options.path);
 }
 
-int listener_open(struct listener **ret_listener, uv_loop_t *loop,
-                  const struct listener_options *options, bool is_shared,
-                  const struct listener_events *events, void *user)
+static struct listener *make(const struct listener_options *options,
+                             const struct listener_events *events, void *user)
 {
         struct listener *listener = calloc(1, sizeof(*listener));
-        int r;
 
         if (!listener)
-                return -ENOMEM;
+                return NULL;
         list_init(&listener->link);
         listener->options = *options;
         listener->events = events;
         listener->user = user;
-        r = listener_socket_open(options, is_shared, &listener->descriptor);
-        if (r < 0) {
-                free(listener);
-                return r;
-        }
+        return listener;
+}
+
+/* Listens on its socket. On failure the socket is closed and the listener freed. */
+static int start(struct listener *listener, uv_loop_t *loop)
+{
+        int r = 0;
+
         identify(listener);
-        if (listen(listener->descriptor, options->backlog) < 0)
+        if (listen(listener->descriptor, listener->options.backlog) < 0)
                 r = -errno;
         else
                 r = uv_poll_init(loop, &listener->poll, listener->descriptor);
@@ -98,16 +104,56 @@ int listener_open(struct listener **ret_listener, uv_loop_t *loop,
                 remove_file(listener);
                 close(listener->descriptor);
                 free(listener);
+        }
+        return r;
+}
+
+int listener_open(struct listener **ret_listener, uv_loop_t *loop,
+                  const struct listener_options *options, bool is_shared,
+                  const struct listener_events *events, void *user)
+{
+        struct listener *listener = make(options, events, user);
+        int r;
+
+        if (!listener)
+                return -ENOMEM;
+        r = listener_socket_open(options, is_shared, &listener->descriptor);
+        if (r < 0) {
+                free(listener);
                 return r;
         }
-        *ret_listener = listener;
-        return 0;
+        r = start(listener, loop);
+        if (r == 0)
+                *ret_listener = listener;
+        return r;
+}
+
+int listener_adopt(struct listener **ret_listener, uv_loop_t *loop,
+                   const struct listener_options *options, int descriptor,
+                   enum listener_origin origin, const struct listener_events *events, void *user)
+{
+        struct listener *listener = make(options, events, user);
+        int r = listener ? 0 : -ENOMEM;
+
+        if (r == 0)
+                r = listener_socket_adopt(descriptor, options, origin != LISTENER_EXTERNAL);
+        if (r < 0) {
+                close(descriptor);
+                free(listener);
+                return r;
+        }
+        listener->descriptor = descriptor;
+        listener->origin = origin;
+        r = start(listener, loop);
+        if (r == 0)
+                *ret_listener = listener;
+        return r;
 }
 
 bool listener_is_same(const struct listener_options *a, const struct listener_options *b)
 {
         return memcmp(&a->address, &b->address, sizeof(a->address)) == 0 &&
-               strcmp(a->path, b->path) == 0;
+               a->is_dual_stack == b->is_dual_stack && strcmp(a->path, b->path) == 0;
 }
 
 int listener_reconfigure(struct listener *listener, const struct listener_options *options)
@@ -235,7 +281,10 @@ static unsigned queue_length(const struct listener *listener)
 
 void listener_finish(struct listener *listener)
 {
-        for (unsigned n = queue_length(listener); n > 0; n--)
+        bool is_ours = listener->origin != LISTENER_EXTERNAL;
+
+        /* Who waits at a socket unit's socket is the next echod's. */
+        for (unsigned n = is_ours ? queue_length(listener) : 0; n > 0; n--)
                 if (!accept_one(listener))
                         break;
         listener_close(listener);

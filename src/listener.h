@@ -17,6 +17,13 @@
 
 #define LISTENER_NAME_MAX (LISTENER_PATH_MAX + 1)
 
+/* Where its socket comes from, see inherited.h. */
+enum listener_origin {
+        LISTENER_BOUND,    /* echod has bound it */
+        LISTENER_LEFT,     /* an earlier echod has, and left it for this one */
+        LISTENER_EXTERNAL, /* a socket unit's: the service manager holds it, too */
+};
+
 struct listener;
 
 struct listener_events {
@@ -33,6 +40,7 @@ struct listener {
         struct list link; /* the owner's */
         uv_poll_t poll;
         int descriptor;
+        enum listener_origin origin;
         struct listener_options options;
         struct address bound;         /* the address with the real port */
         char name[LISTENER_NAME_MAX]; /* as the log shows it, with the real port */
@@ -55,6 +63,15 @@ int listener_open(struct listener **ret_listener, uv_loop_t *loop,
                   const struct listener_options *options, bool is_shared,
                   const struct listener_events *events, void *user);
 
+/*
+ * The same with a socket that is bound already; takes the descriptor over, and closes it on
+ * failure. Negative errno of listener_socket_adopt(), listen(2); -ENOMEM. The file of an external
+ * Unix socket is not echod's: it neither gets a mode nor is it removed.
+ */
+int listener_adopt(struct listener **ret_listener, uv_loop_t *loop,
+                   const struct listener_options *options, int descriptor,
+                   enum listener_origin origin, const struct listener_events *events, void *user);
+
 /* Whether both listen on the same address, as it was asked for. */
 bool listener_is_same(const struct listener_options *a, const struct listener_options *b);
 
@@ -68,7 +85,10 @@ void listener_resume(struct listener *listener);
 
 void listener_pause(struct listener *listener);
 
-/* Accepts what is in the queue now, whether paused or not, and then closes it. */
+/*
+ * Accepts what is in the queue now, whether paused or not, and then closes it. The queue of an
+ * external one stays as it is: it outlives the process.
+ */
 void listener_finish(struct listener *listener);
 
 /*

@@ -1,7 +1,7 @@
 /*
  * A change of configuration, all or nothing:
- *  1. Each address that is wanted is looked for among the open listeners, and among those that are
- *     retiring; what is not found is opened.
+ *  1. Each address that is wanted is looked for among the open listeners, among those that are
+ *     retiring, and among inherited sockets; what is not found is opened.
  *  2. All could be had: those that nobody asked for retire, the others get their new options.
  *  3. One could not: the new ones are closed, and the old ones are as they were.
  */
@@ -13,10 +13,11 @@
 #include <string.h>
 
 #include "config_data.h"
+#include "inherited.h"
 #include "log.h"
 
-/* "*" is one listener for each family. */
-#define LISTENERS_EACH_MAX 2
+/* "*" is one listener for both families, or one for each. */
+#define LISTENERS_EACH_MAX 3
 
 static struct listener *listener_of(struct list *node)
 {
@@ -32,17 +33,26 @@ void listener_set_init(struct listener_set *set, uv_loop_t *loop,
         labels_init(&set->labels);
 }
 
-/* The sockets that one listener of the configuration stands for; returns how many. */
+void listener_set_inherit(struct listener_set *set, struct inherited *inherited)
+{
+        set->inherited = inherited;
+}
+
+/*
+ * The sockets that one listener of the configuration stands for; returns how many. A dual-stack one
+ * is the first, and takes the place of the others.
+ */
 static unsigned expand(const struct config *config, const struct config_listener *listener,
                        struct listener_options options[static LISTENERS_EACH_MAX])
 {
-        static const char *const any[LISTENERS_EACH_MAX] = {"::", "0.0.0.0"};
+        static const char *const any[LISTENERS_EACH_MAX] = {"::", "::", "0.0.0.0"};
         bool is_any = strcmp(listener->address, "*") == 0;
         unsigned n = is_any ? LISTENERS_EACH_MAX : 1;
 
         for (unsigned i = 0; i < n; i++) {
                 options[i] = (struct listener_options){
                         .address = {.family = AF_UNIX},
+                        .is_dual_stack = is_any && i == 0,
                         .backlog = (int)listener->backlog,
                         .mode = (mode_t)listener->mode,
                         .tcp_nodelay = config->tcp_nodelay,
@@ -112,54 +122,111 @@ static bool claim(struct list *from, struct list *to, const struct listener_opti
         return true;
 }
 
+static int keep(struct listener_set *set, struct change *change, struct listener *listener)
+{
+        list_append(&change->opened, &listener->link);
+        listener->label = labels_keep(&set->labels, listener->name);
+        return listener->label ? 0 : -ENOMEM;
+}
+
+enum { FOUND, NOT_FOUND };
+
+/* Among what was inherited. Negative errno: there, but it cannot be used. */
+static int adopt(struct listener_set *set, struct change *change,
+                 const struct listener_options *options)
+{
+        struct listener *listener;
+        bool is_external = false;
+        int r = -ENOENT;
+
+        if (set->inherited)
+                r = inherited_take(set->inherited, &options->address, options->path,
+                                   options->is_dual_stack, &is_external);
+        if (r == -ENOENT)
+                return NOT_FOUND;
+        if (r >= 0)
+                r = listener_adopt(&listener, set->loop, options, r,
+                                   is_external ? LISTENER_EXTERNAL : LISTENER_LEFT, set->events,
+                                   set->user);
+        return r < 0 ? r : keep(set, change, listener);
+}
+
+/* Open already, or inherited. */
+static int find_one(struct listener_set *set, struct change *change,
+                    const struct listener_options *options)
+{
+        if (claim(&set->active, &change->kept, options) ||
+            claim(&set->retiring, &change->revived, options))
+                return FOUND;
+        return adopt(set, change, options);
+}
+
 /*
- * Opens one socket, or finds it open. A machine without IPv6 is no reason not to serve the other
- * half of "*".
+ * Opens one socket, or finds it. A machine without IPv6 is no reason not to serve the other half of
+ * "*".
  */
 static int open_one(struct listener_set *set, struct change *change,
                     const struct listener_options *options, bool is_optional)
 {
         bool is_shared = !list_is_empty(&set->active) || !list_is_empty(&set->retiring);
         struct listener *listener;
-        int r;
+        int r = find_one(set, change, options);
 
-        if (claim(&set->active, &change->kept, options) ||
-            claim(&set->retiring, &change->revived, options))
-                return 0;
+        if (r != NOT_FOUND)
+                return r;
         r = listener_open(&listener, set->loop, options, is_shared, set->events, set->user);
         if (r == -EAFNOSUPPORT && is_optional)
                 return 0;
-        if (r < 0)
-                return r;
-        list_append(&change->opened, &listener->link);
-        listener->label = labels_keep(&set->labels, listener->name);
-        return listener->label ? 0 : -ENOMEM;
+        return r < 0 ? r : keep(set, change, listener);
 }
 
+static void describe_failure(const struct listener_options *options, int error,
+                             char problem[static LISTENER_SET_PROBLEM_MAX])
+{
+        char text[ADDRESS_TEXT_MAX];
+
+        snprintf(problem, LISTENER_SET_PROBLEM_MAX, "cannot listen on %s: %s",
+                 options->path[0] ? options->path : address_format(&options->address, text),
+                 strerror(-error));
+}
+
+/* One listener of the configuration. */
+static int open_each(struct listener_set *set, struct change *change, const struct config *config,
+                     const struct config_listener *listener,
+                     char problem[static LISTENER_SET_PROBLEM_MAX])
+{
+        struct listener_options options[LISTENERS_EACH_MAX];
+        unsigned n = expand(config, listener, options);
+
+        for (unsigned i = 0; i < n; i++) {
+                bool is_optional = n > 1 && options[i].address.family == AF_INET6;
+                int r = options[i].is_dual_stack ? find_one(set, change, &options[i])
+                                                 : open_one(set, change, &options[i], is_optional);
+
+                if (r < 0) {
+                        describe_failure(&options[i], r, problem);
+                        return r;
+                }
+                if (options[i].is_dual_stack && r == FOUND)
+                        break;
+        }
+        return 0;
+}
+
+/* Those who name a port come first: for the others any inherited socket will do. */
 static int open_configured(struct listener_set *set, struct change *change,
                            const struct config *config,
                            char problem[static LISTENER_SET_PROBLEM_MAX])
 {
-        for (size_t i = 0; i < config->n_listeners; i++) {
-                const struct config_listener *listener = &config->listeners[i];
-                struct listener_options options[LISTENERS_EACH_MAX];
-                unsigned n = expand(config, listener, options);
+        int r = 0;
 
-                for (unsigned j = 0; j < n; j++) {
-                        bool is_optional = n > 1 && options[j].address.family == AF_INET6;
-                        int r = open_one(set, change, &options[j], is_optional);
-                        char text[ADDRESS_TEXT_MAX];
-
-                        if (r == 0)
-                                continue;
-                        snprintf(problem, LISTENER_SET_PROBLEM_MAX, "cannot listen on %s: %s",
-                                 options[j].path[0] ? options[j].path
-                                                    : address_format(&options[j].address, text),
-                                 strerror(-r));
-                        return r;
-                }
-        }
-        return 0;
+        for (size_t i = 0; r == 0 && i < config->n_listeners; i++)
+                if (config->listeners[i].port != 0)
+                        r = open_each(set, change, config, &config->listeners[i], problem);
+        for (size_t i = 0; r == 0 && i < config->n_listeners; i++)
+                if (config->listeners[i].port == 0)
+                        r = open_each(set, change, config, &config->listeners[i], problem);
+        return r;
 }
 
 /* Whether a listener that stays may get the clients that this one would have got. */
@@ -177,6 +244,16 @@ static bool is_superseded(struct listener *listener, struct list *successors)
         return false;
 }
 
+static void log_retirement(const struct listener *listener)
+{
+        if (listener->origin == LISTENER_EXTERNAL)
+                log_warning("no longer listening on %s, but its socket unit is: clients will wait "
+                            "there until that is stopped, or the address is configured again",
+                            listener->name);
+        else
+                log_notice("no longer listening on %s", listener->name);
+}
+
 /* Lets listeners that are gone serve their queue. */
 static void retire(struct listener_set *set, struct change *change)
 {
@@ -188,7 +265,7 @@ static void retire(struct listener_set *set, struct change *change)
 
                 list_unlink(node);
                 list_append(&set->retiring, node);
-                log_notice("no longer listening on %s", listener->name);
+                log_retirement(listener);
                 if (listener_retire(listener, is_superseded(listener, &change->opened)))
                         listener_set_remove(listener);
         }
@@ -210,6 +287,17 @@ static void reconfigure_kept(struct change *change, const struct config *config)
                                             strerror(-r));
                 }
         }
+}
+
+static const char *origin_note(enum listener_origin origin)
+{
+        static const char *const notes[] = {
+                [LISTENER_BOUND] = "",
+                [LISTENER_LEFT] = " (socket taken over)",
+                [LISTENER_EXTERNAL] = " (socket handed in)",
+        };
+
+        return notes[origin];
 }
 
 int listener_set_apply(struct listener_set *set, const struct config *config,
@@ -236,7 +324,8 @@ int listener_set_apply(struct listener_set *set, const struct config *config,
         reconfigure_kept(&change, config);
         retire(set, &change);
         LIST_FOR_EACH_SAFE (node, following, &change.opened)
-                log_notice("listening on %s", listener_of(node)->name);
+                log_notice("listening on %s%s", listener_of(node)->name,
+                           origin_note(listener_of(node)->origin));
         list_splice(&set->active, &change.kept);
         list_splice(&set->active, &change.opened);
         return 0;

@@ -11,14 +11,16 @@
 #include "listener.h"
 
 struct config;
+struct inherited;
 
 struct listener_set {
         uv_loop_t *loop;
         const struct listener_events *events;
         void *user;
-        struct list active;   /* struct listener */
-        struct list retiring; /* the same: no longer wanted, serving their queue */
-        struct labels labels; /* listeners' names, which connections keep */
+        struct inherited *inherited; /* NULL: nothing was */
+        struct list active;          /* struct listener */
+        struct list retiring;        /* the same: no longer wanted, serving their queue */
+        struct labels labels;        /* listeners' names, which connections keep */
 };
 
 /* Room for a message on what could not be bound. */
@@ -28,10 +30,13 @@ struct listener_set {
 void listener_set_init(struct listener_set *set, uv_loop_t *loop,
                        const struct listener_events *events, void *user);
 
+/* From now on inherited sockets are used rather than bound anew; they must outlive the set. */
+void listener_set_inherit(struct listener_set *set, struct inherited *inherited);
+
 /*
  * Opens listeners that are new, retires those that are gone, leaves the others open. The new ones
- * do not accept yet. All or nothing: on failure (listener_open()'s) everything is as before, and
- * `problem` names the address.
+ * do not accept yet. All or nothing: on failure (listener_open()'s, listener_adopt()'s) everything
+ * is as before, and `problem` names the address.
  */
 int listener_set_apply(struct listener_set *set, const struct config *config,
                        char problem[static LISTENER_SET_PROBLEM_MAX]);

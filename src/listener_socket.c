@@ -1,6 +1,7 @@
 #include "listener_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,8 +45,7 @@ static struct sockaddr_un unix_address(const char *path)
         return address;
 }
 
-/* Removes a socket's file that nobody listens on, as a daemon that was killed leaves it. */
-static void remove_stale_socket(const char *path)
+void listener_socket_remove_stale(const char *path)
 {
         const struct sockaddr_un address = unix_address(path);
         struct stat status;
@@ -69,7 +69,7 @@ static int bind_unix(int descriptor, const struct listener_options *options)
         mode_t umask_before;
         int r;
 
-        remove_stale_socket(options->path);
+        listener_socket_remove_stale(options->path);
         umask_before = umask(0177);
         r = bind(descriptor, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
         umask(umask_before);
@@ -115,4 +115,15 @@ int listener_socket_open(const struct listener_options *options, bool is_shared,
         }
         *ret_descriptor = descriptor;
         return 0;
+}
+
+int listener_socket_adopt(int descriptor, const struct listener_options *options, bool is_own)
+{
+        int flags = fcntl(descriptor, F_GETFL);
+
+        if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0)
+                return -errno;
+        if (is_own && options->address.family == AF_UNIX && chmod(options->path, options->mode) < 0)
+                return -errno;
+        return listener_socket_set_options(descriptor, options);
 }

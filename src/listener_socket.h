@@ -14,6 +14,7 @@
 /* What to listen on, and what its connections inherit. */
 struct listener_options {
         struct address address; /* AF_UNIX: `path` is the address */
+        bool is_dual_stack;     /* of ::, for IPv4, too; only an inherited socket can be that */
         char path[LISTENER_PATH_MAX];
         int backlog;
         mode_t mode; /* of a Unix socket */
@@ -30,6 +31,16 @@ struct listener_options {
  */
 int listener_socket_open(const struct listener_options *options, bool is_shared,
                          int *ret_descriptor);
+
+/*
+ * Makes an inherited socket that is bound to this address what listener_socket_open() would have
+ * made. `is_own`: echod has bound it, so the mode of a Unix socket's file is echod's to set.
+ * Negative errno of fcntl(2), setsockopt(2), chmod(2).
+ */
+int listener_socket_adopt(int descriptor, const struct listener_options *options, bool is_own);
+
+/* Removes a socket's file that nobody listens on, as a daemon that was killed leaves it. */
+void listener_socket_remove_stale(const char *path);
 
 /* Sets what accepted sockets inherit. Negative errno of setsockopt(2). */
 int listener_socket_set_options(int descriptor, const struct listener_options *options);

@@ -107,6 +107,8 @@ static int serve(struct config *config, const struct arguments *arguments)
         case -EACCES:
         case -EPERM:
                 return EXIT_NOT_PERMITTED;
+        case -EBADFD:
+                return EXIT_CONFIG;
         default:
                 return EXIT_FAILED;
         }

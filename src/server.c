@@ -26,6 +26,7 @@
 #include "acceptor.h"
 #include "descriptors.h"
 #include "figures.h"
+#include "inherited.h"
 #include "log.h"
 #include "pool.h"
 #include "report.h"
@@ -44,6 +45,7 @@ struct server {
         const struct config_origin *origin;
         int verbosity;
         int64_t connections_possible; /* what the limit on open files allows */
+        struct inherited inherited;
         struct pool pool;
         struct acceptor acceptor;
         struct figures_sources figures;
@@ -118,7 +120,10 @@ static int start_serving(struct server *server)
                 pool_stop(&server->pool);
                 return r;
         }
+        acceptor_inherit(&server->acceptor, &server->inherited);
         r = apply(server);
+        if (inherited_settle(&server->inherited, server_log_problem, NULL) > 0)
+                r = -EBADFD;
         if (r < 0) {
                 acceptor_close(&server->acceptor);
                 pool_stop(&server->pool);
@@ -172,6 +177,11 @@ static int start(struct server *server)
                 return (int)possible;
         }
         server->connections_possible = possible;
+        r = inherited_open(&server->inherited);
+        if (r < 0) {
+                log_error("the descriptors that LISTEN_FDS announces: %s", strerror(-r));
+                return r;
+        }
         r = uv_loop_init(&server->loop);
         if (r < 0)
                 return r;
@@ -206,8 +216,10 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
                 acceptor_free(&server.acceptor);
                 log_notice("stopped");
         } else {
-                log_error("cannot start: %s", uv_strerror(r));
+                log_error("cannot start: %s",
+                          r == -EBADFD ? "unexpected descriptors" : uv_strerror(r));
         }
+        inherited_free(&server.inherited);
         config_free(&server.config);
         return r;
 }

@@ -37,7 +37,8 @@ static const char *binary(void)
         return path;
 }
 
-struct daemon *daemon_spawn(const char *const arguments[])
+struct daemon *daemon_spawn_prepared(const char *const arguments[],
+                                     void (*prepare)(const void *user), const void *user)
 {
         struct daemon *daemon = calloc(1, sizeof(*daemon));
         const char *argv[ARGUMENTS_MAX] = {binary()};
@@ -55,6 +56,8 @@ struct daemon *daemon_spawn(const char *const arguments[])
         if (daemon->pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
                 dup2(ends[1], STDERR_FILENO);
+                if (prepare)
+                        prepare(user);
                 execv(argv[0], (char *const *)(uintptr_t)argv);
                 _exit(127);
         }
@@ -62,6 +65,11 @@ struct daemon *daemon_spawn(const char *const arguments[])
         fcntl(ends[0], F_SETFL, O_NONBLOCK);
         daemon->log_descriptor = ends[0];
         return daemon;
+}
+
+struct daemon *daemon_spawn(const char *const arguments[])
+{
+        return daemon_spawn_prepared(arguments, NULL, NULL);
 }
 
 struct daemon *daemon_start(const char *const arguments[])

@@ -34,6 +34,10 @@ struct daemon *daemon_start(const char *const arguments[]);
 /* The same without waiting, and without arguments of its own. */
 struct daemon *daemon_spawn(const char *const arguments[]);
 
+/* The same; `prepare` runs in the child before. */
+struct daemon *daemon_spawn_prepared(const char *const arguments[],
+                                     void (*prepare)(const void *user), const void *user);
+
 void daemon_signal(const struct daemon *daemon, int number);
 
 /* Waits until the log has `needle` at or after `*position`, and moves that behind it. */
