@@ -43,6 +43,7 @@ static void follow(struct connection *connection, enum echo_action action);
 int connection_open(struct connection_context *context, const struct arrival *arrival)
 {
         struct connection *connection = slab_allocate(&context->slab);
+        enum echo_action action = ECHO_READ;
         int r;
 
         if (!connection)
@@ -63,8 +64,10 @@ int connection_open(struct connection_context *context, const struct arrival *ar
         connection->listener = arrival->listener;
         connection->peer = arrival->peer;
         stats_add(&context->stats->opened, 1);
+        if (arrival->frozen)
+                action = connection_thaw(connection, arrival->frozen);
         connection_set_timer(connection);
-        follow(connection, ECHO_READ);
+        follow(connection, action);
         return 0;
 }
 
@@ -236,6 +239,13 @@ void connection_on_due(struct timer_entry *entry)
                 connection_set_timer(connection);
 }
 
+void connection_leave(struct connection *connection)
+{
+        drop_pending(connection);
+        timer_wheel_cancel(&connection->timer);
+        uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+}
+
 static void close_connection(struct connection *connection, bool is_reset)
 {
         struct connection_context *context = connection->context;
@@ -250,9 +260,7 @@ static void close_connection(struct connection *connection, bool is_reset)
                         .descriptor = descriptor,
                 });
         stats_add(&context->stats->closed[connection->echo.reason], 1);
-        drop_pending(connection);
-        timer_wheel_cancel(&connection->timer);
-        uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+        connection_leave(connection);
         /* Allowed as soon as uv_close() was called on its uv_poll_t. */
         if (is_reset)
                 socket_reset(descriptor);

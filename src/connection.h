@@ -16,11 +16,14 @@
 #include "stats.h"
 #include "timers.h"
 
+struct frozen;
+
 /* A connection that has been admitted, on its way to a worker. */
 struct arrival {
         int descriptor; /* an accepted, non-blocking stream socket */
         struct address peer;
-        const char *listener; /* names where it came in; must outlive the connection */
+        const char *listener;  /* names where it came in; must outlive the connection */
+        struct frozen *frozen; /* how far it had come in another loop; NULL: it is new */
 };
 
 /* What all connections of a worker share. Owned by the worker. */
@@ -52,8 +55,9 @@ void connection_context_close(struct connection_context *context);
 void connection_context_free(struct connection_context *context);
 
 /*
- * Takes over the arrival's socket and echoes on it. On success the descriptor is the connection's;
- * on failure (-ENOMEM, or what uv_poll_init() says) still the caller's.
+ * Takes over the arrival's socket and echoes on it; goes on where a frozen one has stopped, and
+ * frees that. On success the descriptor is the connection's; on failure (-ENOMEM, or what
+ * uv_poll_init() says) still the caller's, as is what was frozen.
  */
 int connection_open(struct connection_context *context, const struct arrival *arrival);
 

@@ -45,28 +45,45 @@ static bool is_open(const uv_handle_t *handle)
         return handle->type == UV_POLL && !uv_is_closing(handle);
 }
 
-static void visit_limits(uv_handle_t *handle, void *user)
+struct visitor {
+        void (*visit)(struct connection *connection, void *user);
+        void *user;
+};
+
+static void on_walk(uv_handle_t *handle, void *user)
+{
+        struct visitor *visitor = user;
+
+        if (is_open(handle))
+                visitor->visit(CONTAINER_OF(handle, struct connection, poll), visitor->user);
+}
+
+void connection_for_each(struct connection_context *context,
+                         void (*visit)(struct connection *connection, void *user), void *user)
+{
+        uv_walk(context->loop, on_walk, &(struct visitor){visit, user});
+}
+
+static void visit_limits(struct connection *connection, void *user)
 {
         (void)user;
-        if (is_open(handle))
-                connection_set_timer(CONTAINER_OF(handle, struct connection, poll));
+        connection_set_timer(connection);
 }
 
 void connection_set_limits(struct connection_context *context,
                            const struct connection_limits *limits)
 {
         context->limits = *limits;
-        uv_walk(context->loop, visit_limits, NULL);
+        connection_for_each(context, visit_limits, NULL);
 }
 
-static void visit_reset(uv_handle_t *handle, void *user)
+static void visit_reset(struct connection *connection, void *user)
 {
         (void)user;
-        if (is_open(handle))
-                connection_end(CONTAINER_OF(handle, struct connection, poll), ECHO_DRAIN);
+        connection_end(connection, ECHO_DRAIN);
 }
 
 void connection_reset_all(struct connection_context *context)
 {
-        uv_walk(context->loop, visit_reset, NULL);
+        connection_for_each(context, visit_reset, NULL);
 }

@@ -34,6 +34,19 @@ static_assert(offsetof(struct connection, context) % SLAB_ALIGNMENT == 0,
               "the hot fields begin a cache line");
 static_assert(sizeof(struct connection) <= 320, "an idle connection costs less than 400 bytes");
 
+/* Visits all open connections of the context. The visitor may end the one it is at. */
+void connection_for_each(struct connection_context *context,
+                         void (*visit)(struct connection *connection, void *user), void *user);
+
+/* Takes a connection out of its loop, and leaves its descriptor open. It is freed later. */
+void connection_leave(struct connection *connection);
+
+/*
+ * For a fresh connection: goes on where the frozen one has stopped, and frees that. Returns what
+ * comes first.
+ */
+enum echo_action connection_thaw(struct connection *connection, struct frozen *frozen);
+
 /* Ends the connection for that reason, as the echo's table says. */
 void connection_end(struct connection *connection, enum echo_reason reason);
 

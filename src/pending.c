@@ -56,6 +56,22 @@ bool pending_is_delivered(const struct pending *pending)
         return pending->n_unsent == 0;
 }
 
+const char *pending_bytes(const struct pending *pending, size_t *ret_length)
+{
+        *ret_length = pending->length - pending->offset;
+        return pending->bytes + pending->offset;
+}
+
+int pending_unsent(const struct pending *pending)
+{
+        return pending->n_unsent;
+}
+
+void pending_set_unsent(struct pending *pending, int n_unsent)
+{
+        pending->n_unsent = n_unsent;
+}
+
 void pending_free(struct pending *pending)
 {
         free(pending);

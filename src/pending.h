@@ -26,5 +26,12 @@ bool pending_has_moved(struct pending *pending, int descriptor);
 /* At the last look: whether the kernel had nothing left, neither bytes nor the end of output. */
 bool pending_is_delivered(const struct pending *pending);
 
+/* The bytes that are left, and how many there are; good until the next call. */
+const char *pending_bytes(const struct pending *pending, size_t *ret_length);
+
+/* What the kernel held at the last look; pending_set_unsent() has it remembered anew. */
+int pending_unsent(const struct pending *pending);
+void pending_set_unsent(struct pending *pending, int n_unsent);
+
 /* NULL is allowed. */
 void pending_free(struct pending *pending);

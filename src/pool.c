@@ -88,6 +88,15 @@ int pool_post(struct pool *pool, const struct arrival *arrival)
         return worker_post(least_loaded(pool), arrival);
 }
 
+int pool_freeze(struct pool *pool, struct list *frozen)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < pool->n_workers; i++)
+                r = worker_freeze(pool->workers[i], frozen);
+        return r;
+}
+
 void pool_set_limits(struct pool *pool, const struct connection_limits *limits)
 {
         for (size_t i = 0; i < pool->n_workers; i++)

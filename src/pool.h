@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "connection.h"
+#include "list.h"
 #include "stats.h"
 
 struct worker;
@@ -38,6 +39,12 @@ void pool_stop(struct pool *pool);
 
 /* Gives an accepted socket to the worker with the fewest connections; see worker_post(). */
 int pool_post(struct pool *pool, const struct arrival *arrival);
+
+/*
+ * Takes all connections out of the workers, see worker_freeze(). On failure those that were taken
+ * are in the list all the same, to be posted again.
+ */
+int pool_freeze(struct pool *pool, struct list *frozen);
 
 void pool_set_limits(struct pool *pool, const struct connection_limits *limits);
 

@@ -11,6 +11,8 @@
  *  - something cannot be had in 1: everything made so far is undone, worker_start() fails;
  *  - the mailbox cannot grow: worker_post() fails, the main thread resets the client;
  *  - a connection cannot be opened: the client is reset, the failure logged at a limited rate.
+ *
+ * worker_freeze() is the one thing that the main thread waits for.
  */
 
 #include "worker.h"
@@ -24,8 +26,16 @@
 #include <sys/resource.h>
 
 #include "busy_poll.h"
+#include "connection_freeze.h"
 #include "log.h"
 #include "socket.h"
+
+/* Of the main thread, which waits for the answer. */
+struct freeze_order {
+        struct list *frozen;
+        int result;
+        uv_sem_t is_done;
+};
 
 /* What the main thread wants of the worker. */
 struct mail {
@@ -35,6 +45,7 @@ struct mail {
         bool has_limits;
         uint64_t busy_poll_ns;
         bool has_busy_poll;
+        struct freeze_order *freeze_order;
         bool must_reset;
         bool must_stop;
 };
@@ -251,6 +262,20 @@ int worker_post(struct worker *worker, const struct arrival *arrival)
         return r;
 }
 
+int worker_freeze(struct worker *worker, struct list *frozen)
+{
+        struct freeze_order order = {.frozen = frozen};
+        int r = uv_sem_init(&order.is_done, 0);
+
+        if (r < 0)
+                return r;
+        mail_open(worker)->freeze_order = &order;
+        mail_send(worker);
+        uv_sem_wait(&order.is_done);
+        uv_sem_destroy(&order.is_done);
+        return order.result;
+}
+
 void worker_set_limits(struct worker *worker, const struct connection_limits *limits)
 {
         struct mail *mail = mail_open(worker);
@@ -302,6 +327,7 @@ static void open_arrival(struct worker *worker, const struct arrival *arrival)
         if (r == 0)
                 return;
         socket_reset(arrival->descriptor);
+        connection_free_frozen(arrival->frozen);
         log_write_limited(&worker->failures, uv_now(&worker->loop), LOG_LEVEL_WARNING,
                           "connection dropped: %s", uv_strerror(r));
         on_closed(worker);
@@ -324,6 +350,11 @@ static void on_mail(uv_async_t *wake_up)
         for (size_t i = 0; i < taken.n_arrivals; i++)
                 open_arrival(worker, &taken.arrivals[i]);
         free(taken.arrivals);
+        if (taken.freeze_order) {
+                taken.freeze_order->result =
+                        connection_freeze_all(&worker->context, taken.freeze_order->frozen);
+                uv_sem_post(&taken.freeze_order->is_done);
+        }
         if (taken.must_reset || taken.must_stop)
                 connection_reset_all(&worker->context);
         if (taken.must_stop) {

@@ -12,6 +12,7 @@
 
 #include "address.h"
 #include "connection.h"
+#include "list.h"
 #include "stats.h"
 
 struct worker;
@@ -36,6 +37,13 @@ int worker_start(struct worker **ret_worker, const struct worker_options *option
  * listener must outlive the worker.
  */
 int worker_post(struct worker *worker, const struct arrival *arrival);
+
+/*
+ * Takes all connections out of the worker, those on their way included, and appends them to the
+ * list, see connection_freeze.h; waits until that is done. They can be posted again. -ENOMEM, or an
+ * error of uv_sem_init(): nothing has changed.
+ */
+int worker_freeze(struct worker *worker, struct list *frozen);
 
 /* Puts new limits in force, for open connections too. */
 void worker_set_limits(struct worker *worker, const struct connection_limits *limits);

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "connection_freeze.h"
 #include "faults.h"
 #include "stage.h"
+#include "util.h"
 #include "worker.h"
 
 TestSuite(worker, .timeout = HANG_S);
@@ -334,4 +336,81 @@ Test(worker, join_resets_what_is_open_or_on_its_way)
         close(on_its_way);
         cr_assert_eq(count_descriptors(), yard.n_descriptors);
         expect_no_leaks();
+}
+
+/* Takes all out of the worker; returns how many. They are posted again, or closed. */
+static unsigned freeze(struct yard *yard, bool is_to_go_on)
+{
+        struct list frozen;
+        unsigned n = 0;
+
+        list_init(&frozen);
+        cr_assert_eq(worker_freeze(yard->worker, &frozen), 0);
+        LIST_FOR_EACH_SAFE (node, following, &frozen) {
+                struct frozen *one = CONTAINER_OF(node, struct frozen, link);
+
+                n++;
+                list_unlink(node);
+                if (is_to_go_on) {
+                        cr_assert_eq(worker_post(yard->worker, &one->arrival), 0);
+                        continue;
+                }
+                close(one->arrival.descriptor);
+                connection_free_frozen(one);
+        }
+        return n;
+}
+
+Test(worker, frozen_connections_no_longer_count)
+{
+        struct yard yard;
+        int clients[2];
+
+        yard_open(&yard);
+        clients[0] = post(&yard);
+        client_echo(clients[0], "open");
+        clients[1] = post(&yard);
+        cr_assert_eq(freeze(&yard, false), 2);
+        await_released(&yard, 2);
+        cr_assert_eq(worker_load(yard.worker), 0);
+        close(clients[0]);
+        close(clients[1]);
+        yard_close(&yard);
+}
+
+Test(worker, frozen_connections_can_be_posted_again)
+{
+        struct yard yard;
+        int client;
+
+        yard_open(&yard);
+        client = post(&yard);
+        for (int i = 0; i < 100; i++) {
+                client_echo(client, "again");
+                cr_assert_eq(freeze(&yard, true), 1);
+        }
+        client_echo(client, "still open");
+        await_released(&yard, 100);
+        cr_assert_eq(worker_load(yard.worker), 1);
+        close(client);
+        yard_close(&yard);
+}
+
+Test(worker, what_cannot_be_frozen_goes_on)
+{
+        struct list frozen;
+        struct yard yard;
+        int client;
+
+        yard_open(&yard);
+        client = post(&yard);
+        client_echo(client, "open");
+        list_init(&frozen);
+        faults_fail(FAULT_CALLOC, 1, 1, ENOMEM);
+        cr_assert_eq(worker_freeze(yard.worker, &frozen), -ENOMEM);
+        cr_assert(list_is_empty(&frozen));
+        faults_clear();
+        client_echo(client, "goes on");
+        close(client);
+        yard_close(&yard);
 }
