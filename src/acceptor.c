@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "config_data.h"
+#include "connection_freeze.h"
 #include "pool.h"
 #include "socket.h"
 
@@ -96,6 +97,22 @@ int acceptor_apply(struct acceptor *acceptor, const struct config *config, uint6
         acceptor->is_rejecting = config->when_full == WHEN_FULL_REJECT;
         check_room(acceptor);
         update(acceptor);
+        return 0;
+}
+
+int acceptor_readmit(struct acceptor *acceptor, struct frozen *frozen)
+{
+        struct arrival *arrival = &frozen->arrival;
+        int r;
+
+        arrival->listener = labels_keep(&acceptor->listeners.labels, arrival->listener);
+        r = arrival->listener ? pool_post(acceptor->pool, arrival) : -ENOMEM;
+        if (r < 0) {
+                socket_reset(arrival->descriptor);
+                connection_free_frozen(frozen);
+                return r;
+        }
+        check_room(acceptor);
         return 0;
 }
 

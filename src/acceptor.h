@@ -14,6 +14,7 @@
 #include "log.h"
 
 struct config;
+struct frozen;
 struct inherited;
 struct pool;
 
@@ -51,6 +52,12 @@ void acceptor_inherit(struct acceptor *acceptor, struct inherited *inherited);
  */
 int acceptor_apply(struct acceptor *acceptor, const struct config *config, uint64_t max_connections,
                    char problem[static ACCEPTOR_PROBLEM_MAX]);
+
+/*
+ * Admits a connection that was frozen, whatever the limits are, and takes it over. Negative errno:
+ * it has been reset.
+ */
+int acceptor_readmit(struct acceptor *acceptor, struct frozen *frozen);
 
 /* To be called when connections have ended. */
 void acceptor_on_release(struct acceptor *acceptor);

@@ -49,8 +49,53 @@ int inherited_init(struct inherited *ret_inherited, int first, size_t n, char **
                         .name = names[i],
                         .is_external = !is_stored(names[i]),
                 };
-        *ret_inherited = (struct inherited){.descriptors = descriptors, .n_descriptors = n};
+        *ret_inherited =
+                (struct inherited){.descriptors = descriptors, .n_descriptors = n, .capacity = n};
         return 0;
+}
+
+static int grow(struct inherited *inherited)
+{
+        size_t capacity = MAX(2 * inherited->capacity, inherited->n_descriptors + 8);
+        struct inherited_descriptor *descriptors =
+                realloc(inherited->descriptors, capacity * sizeof(*descriptors));
+
+        if (!descriptors)
+                return -ENOMEM;
+        inherited->descriptors = descriptors;
+        inherited->capacity = capacity;
+        return 0;
+}
+
+int inherited_add(struct inherited *inherited, int descriptor, const char *name)
+{
+        char *copy = strdup(name);
+        int r = copy ? 0 : -ENOMEM;
+
+        if (r == 0 && inherited->n_descriptors >= inherited->capacity)
+                r = grow(inherited);
+        if (r < 0) {
+                free(copy);
+                return r;
+        }
+        inherited->descriptors[inherited->n_descriptors++] = (struct inherited_descriptor){
+                .number = descriptor,
+                .name = copy,
+                .is_external = !is_stored(name),
+        };
+        return 0;
+}
+
+void inherited_for_each_external(const struct inherited *inherited,
+                                 void (*visit)(void *user, int descriptor, const char *name),
+                                 void *user)
+{
+        for (size_t i = 0; i < inherited->n_descriptors; i++) {
+                const struct inherited_descriptor *descriptor = &inherited->descriptors[i];
+
+                if (descriptor->is_external && descriptor->number >= 0)
+                        visit(user, descriptor->number, descriptor->name);
+        }
 }
 
 int inherited_open(struct inherited *ret_inherited)

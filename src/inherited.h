@@ -24,7 +24,7 @@ struct inherited_descriptor;
 
 struct inherited {
         struct inherited_descriptor *descriptors;
-        size_t n_descriptors;
+        size_t n_descriptors, capacity;
 };
 
 /*
@@ -39,6 +39,17 @@ int inherited_open(struct inherited *ret_inherited);
  * and belongs to `ret_inherited` from now on. -ENOMEM: they are still the caller's.
  */
 int inherited_init(struct inherited *ret_inherited, int first, size_t n, char **names);
+
+/*
+ * Adds one that came another way, over an execve(2), under one of the names above or that of a
+ * socket unit's. -ENOMEM: it is still the caller's.
+ */
+int inherited_add(struct inherited *inherited, int descriptor, const char *name);
+
+/* Visits the socket units' sockets, which stay where they are. */
+void inherited_for_each_external(const struct inherited *inherited,
+                                 void (*visit)(void *user, int descriptor, const char *name),
+                                 void *user);
 
 /*
  * The listening stream socket that is bound to this address; its port 0 stands for any

@@ -340,6 +340,15 @@ static void for_each(struct listener_set *set, void (*visit)(struct listener *))
                 visit(listener_of(node));
 }
 
+void listener_set_for_each(struct listener_set *set,
+                           void (*visit)(void *user, struct listener *listener), void *user)
+{
+        LIST_FOR_EACH_SAFE (node, following, &set->retiring)
+                visit(user, listener_of(node));
+        LIST_FOR_EACH_SAFE (node, following, &set->active)
+                visit(user, listener_of(node));
+}
+
 void listener_set_pause(struct listener_set *set)
 {
         for_each(set, listener_pause);

@@ -41,6 +41,9 @@ void listener_set_inherit(struct listener_set *set, struct inherited *inherited)
 int listener_set_apply(struct listener_set *set, const struct config *config,
                        char problem[static LISTENER_SET_PROBLEM_MAX]);
 
+void listener_set_for_each(struct listener_set *set,
+                           void (*visit)(void *user, struct listener *listener), void *user);
+
 void listener_set_pause(struct listener_set *set);
 
 void listener_set_resume(struct listener_set *set);

@@ -29,6 +29,7 @@ struct arguments {
         struct config_origin origin;
         enum task task;
         int verbosity;
+        char *const *argv;
 };
 
 static const char USAGE[] =
@@ -101,7 +102,7 @@ static int take_arguments(struct arguments *arguments, int argc, char **argv)
 
 static int serve(struct config *config, const struct arguments *arguments)
 {
-        switch (server_run(config, &arguments->origin, arguments->verbosity)) {
+        switch (server_run(config, &arguments->origin, arguments->verbosity, arguments->argv)) {
         case 0:
                 return EXIT_STOPPED;
         case -EACCES:
@@ -166,6 +167,7 @@ int main(int argc, char **argv)
         const char **overrides = calloc((size_t)argc, sizeof(*overrides));
         struct arguments arguments = {
                 .origin = {.path = ECHOD_DEFAULT_CONFIG, .is_optional = true},
+                .argv = argv,
         };
         int status;
 

@@ -1,7 +1,8 @@
 /*
  * The happy path:
  *  1. start(): the limits, the loop, the workers, the listeners; then READY.
- *  2. RUNNING: the loop accepts. HUP reloads; USR1 logs the statistics.
+ *  2. RUNNING: the loop accepts. HUP reloads; USR1 logs the statistics. USR2 has the next echod
+ * take over in this process, which then begins at 1.
  *  3. TERM or INT: the listeners close, DRAINING. Connections go on until they end by themselves.
  *  4. The last has ended: stop(). The workers end, every handle closes, the loop runs out.
  *
@@ -28,8 +29,10 @@
 #include "figures.h"
 #include "inherited.h"
 #include "log.h"
+#include "passage.h"
 #include "pool.h"
 #include "report.h"
+#include "restart.h"
 #include "service_manager.h"
 #include "settings.h"
 #include "signals.h"
@@ -46,6 +49,7 @@ struct server {
         int verbosity;
         int64_t connections_possible; /* what the limit on open files allows */
         struct inherited inherited;
+        struct restart restart;
         struct pool pool;
         struct acceptor acceptor;
         struct figures_sources figures;
@@ -122,6 +126,8 @@ static int start_serving(struct server *server)
         }
         acceptor_inherit(&server->acceptor, &server->inherited);
         r = apply(server);
+        if (r == 0)
+                handover_take_up(&server->restart.handover);
         if (inherited_settle(&server->inherited, server_log_problem, NULL) > 0)
                 r = -EBADFD;
         if (r < 0) {
@@ -178,6 +184,8 @@ static int start(struct server *server)
         }
         server->connections_possible = possible;
         r = inherited_open(&server->inherited);
+        if (r == 0)
+                r = passage_receive(&server->inherited);
         if (r < 0) {
                 log_error("the descriptors that LISTEN_FDS announces: %s", strerror(-r));
                 return r;
@@ -191,7 +199,8 @@ static int start(struct server *server)
         return r;
 }
 
-int server_run(struct config *config, const struct config_origin *origin, int verbosity)
+int server_run(struct config *config, const struct config_origin *origin, int verbosity,
+               char *const argv[])
 {
         struct server server = {
                 .config = *config,
@@ -203,6 +212,8 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
 
         server.figures.acceptor = &server.acceptor;
         *config = CONFIG_NULL;
+        restart_init(&server.restart, &server.loop,
+                     &(struct handover){&server.acceptor, &server.pool, &server.inherited}, argv);
         log_use_time_stamps();
         set_log(&server);
         log_notice("echod " ECHOD_VERSION " starting, libuv %s", uv_version_string());
@@ -326,6 +337,7 @@ static void terminate(struct server *server, int number)
         if (server->state != RUNNING)
                 return;
         server->state = DRAINING;
+        restart_cancel(&server->restart);
         service_manager_stopping();
         acceptor_finish(&server->acceptor);
         log_notice("%s: no longer accepting, waiting %.3f s for %llu connections",
@@ -359,6 +371,12 @@ static void on_signal(void *user, int number)
                 break;
         case SIGUSR1:
                 log_statistics(server);
+                break;
+        case SIGUSR2:
+                if (server->state == RUNNING)
+                        restart_in_place(&server->restart);
+                else
+                        log_notice("no restart while stopping");
                 break;
         default:
                 terminate(server, number);

@@ -9,11 +9,12 @@
 /*
  * Serves until it is asked to stop, and logs what goes wrong. Takes over the configuration; reads
  * it anew from `origin` at each reload. `verbosity` is added to the configuration's log level.
- * signals_block() must have been called. 0: stopped as asked. Negative errno: it could not start;
- * -EACCES or -EPERM: not permitted; -EBADFD: a socket that the service manager has handed in does
- * not go with the configuration.
+ * `argv` is main()'s, for whoever takes over. signals_block() must have been called. 0: stopped as
+ * asked. Negative errno: it could not start; -EACCES or -EPERM: not permitted; -EBADFD: a socket
+ * that the service manager has handed in does not go with the configuration.
  */
-int server_run(struct config *config, const struct config_origin *origin, int verbosity);
+int server_run(struct config *config, const struct config_origin *origin, int verbosity,
+               char *const argv[]);
 
 /* Logs a configuration's problem; a callback for config_load(). */
 void server_log_problem(void *user, const char *line);

@@ -19,6 +19,7 @@ static sigset_t obeyed(void)
         sigaddset(&set, SIGINT);
         sigaddset(&set, SIGHUP);
         sigaddset(&set, SIGUSR1);
+        sigaddset(&set, SIGUSR2);
         return set;
 }
 

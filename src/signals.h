@@ -15,8 +15,8 @@ struct signals {
         void *user;
 };
 
-/* To be called before any thread is made: blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1, and ignores
- * SIGPIPE. */
+/* To be called before any thread is made: blocks SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2, and
+ * ignores SIGPIPE. */
 void signals_block(void);
 
 /*

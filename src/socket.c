@@ -55,3 +55,11 @@ bool socket_is_settled(int descriptor)
 {
         return !has_input(descriptor) && n_unsent_on(descriptor) == 0;
 }
+
+uint64_t socket_cookie(int descriptor)
+{
+        uint64_t cookie = 0;
+
+        getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &cookie, &(socklen_t){sizeof(cookie)});
+        return cookie;
+}

@@ -5,6 +5,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* setsockopt(2) with an int. Negative errno. */
 int socket_set_option(int descriptor, int level, int option, int value);
@@ -20,6 +21,12 @@ int socket_error(int descriptor);
  * output, and not as much as when this was asked last; *n_unsent remembers that, and begins as 0.
  */
 bool socket_is_moving(int descriptor, int *n_unsent);
+
+/*
+ * What identifies a socket for as long as anybody has it open, in whatever process (SO_COOKIE);
+ * 0: it is none.
+ */
+uint64_t socket_cookie(int descriptor);
 
 /* Whether the kernel holds nothing: neither unread input nor output that the peer has not got. */
 bool socket_is_settled(int descriptor);

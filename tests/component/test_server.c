@@ -64,6 +64,7 @@ static int run(void (*on_ready)(void))
         const struct config_origin origin = {.path = file};
         struct config_problems problems = {.report = server_log_problem};
         unsigned n_descriptors = count_descriptors();
+        char name[] = "echod", *argv[] = {name, NULL};
         struct config config;
         int r;
 
@@ -72,7 +73,7 @@ static int run(void (*on_ready)(void))
         signals_block();
         r = config_load(&config, &origin, &problems);
         if (r >= 0)
-                r = server_run(&config, &origin, 0);
+                r = server_run(&config, &origin, 0, argv);
         config_free(&config);
         cr_assert_eq(count_descriptors(), n_descriptors + (client > 0), "descriptors are left");
         cr_assert_eq(access(path, F_OK), -1, "the socket's file is left");

@@ -25,13 +25,18 @@ static inline size_t log_end(struct daemon *daemon)
         return daemon->log_length;
 }
 
-/* HUP; waits until the log says `outcome`. */
-static inline void hup(struct daemon *daemon, const char *outcome)
+/* Sends a signal and waits until the log says `outcome`. */
+static inline void signal_and_await(struct daemon *daemon, int number, const char *outcome)
 {
         size_t position = log_end(daemon);
 
-        daemon_signal(daemon, SIGHUP);
+        daemon_signal(daemon, number);
         daemon_await_log_from(daemon, &position, outcome);
+}
+
+static inline void hup(struct daemon *daemon, const char *outcome)
+{
+        signal_and_await(daemon, SIGHUP, outcome);
 }
 
 /* A reload that must succeed. */

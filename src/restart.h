@@ -1,0 +1,29 @@
+#pragma once
+
+/*
+ * A restart while connections are open, as handover.h describes it: whether it can be, and when.
+ */
+
+#include <uv.h>
+
+#include "handover.h"
+#include "successor.h"
+
+struct restart {
+        uv_loop_t *loop;
+        struct handover handover;
+        struct successor successor;
+};
+
+/* `argv`: main()'s. What `handover` names, and `argv`, must outlive it. */
+void restart_init(struct restart *restart, uv_loop_t *loop, const struct handover *handover,
+                  char *const argv[]);
+
+/*
+ * Has the successor check the configuration, and if it is valid gives way to it, in this process.
+ * Whatever goes wrong is logged, and nothing has changed.
+ */
+void restart_in_place(struct restart *restart);
+
+/* There is to be no restart any more: one that is being prepared is given up. */
+void restart_cancel(struct restart *restart);

@@ -1,0 +1,234 @@
+/*
+ * The happy path:
+ *  1. The descriptors that were left are sorted by their cookies.
+ *  2. Each record of the state finds its descriptor, and the connection goes to a worker.
+ *
+ * What can go wrong:
+ *  - the state is missing, damaged, or of another version: nobody knows what was pending, so all
+ *    connections are reset;
+ *  - a record without a descriptor, as of a connection for which there was no room: dropped;
+ *  - a descriptor without a record: reset;
+ *  - no memory for one: reset.
+ */
+
+#include "handover.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "acceptor.h"
+#include "connection_freeze.h"
+#include "handover_state.h"
+#include "inherited.h"
+#include "log.h"
+#include "pending.h"
+#include "sealed_memory.h"
+#include "service_manager.h"
+#include "socket.h"
+#include "util.h"
+
+struct found {
+        uint64_t cookie;
+        int descriptor; /* -1: it has been taken */
+};
+
+struct takeover {
+        struct acceptor *acceptor;
+        struct found *found;
+        size_t n_found;
+        size_t n_taken, n_missing, n_failed;
+};
+
+static int compare_cookies(const void *a, const void *b)
+{
+        uint64_t left = ((const struct found *)a)->cookie;
+        uint64_t right = ((const struct found *)b)->cookie;
+
+        return (left > right) - (left < right);
+}
+
+/* -1: nobody has left it. */
+static int take_descriptor(struct takeover *takeover, uint64_t cookie)
+{
+        const struct found wanted = {.cookie = cookie};
+        struct found *found = bsearch(&wanted, takeover->found, takeover->n_found, sizeof(wanted),
+                                      compare_cookies);
+        int descriptor = -1;
+
+        if (found) {
+                descriptor = found->descriptor;
+                found->descriptor = -1;
+        }
+        return descriptor;
+}
+
+/* NULL: out of memory. */
+static struct frozen *restore(const struct handover_connection *connection, int descriptor)
+{
+        struct frozen *frozen = calloc(1, sizeof(*frozen));
+
+        if (!frozen)
+                return NULL;
+        *frozen = (struct frozen){
+                .arrival = {.descriptor = descriptor,
+                            .peer = connection->peer,
+                            .listener = connection->listener,
+                            .frozen = frozen},
+                .echo = connection->echo,
+                .opened_ms = connection->opened_ms,
+                .active_ms = connection->active_ms,
+                .n_unsent = connection->n_unsent,
+        };
+        list_init(&frozen->link);
+        if (connection->echo.state == ECHO_OPEN)
+                return frozen;
+        frozen->pending = pending_new(connection->pending, connection->echo.pending);
+        if (!frozen->pending) {
+                free(frozen);
+                return NULL;
+        }
+        pending_set_unsent(frozen->pending, connection->n_unsent_pending);
+        return frozen;
+}
+
+static void take_connection(struct takeover *takeover, const struct handover_connection *connection)
+{
+        int descriptor = take_descriptor(takeover, connection->cookie);
+        struct frozen *frozen;
+
+        if (descriptor < 0) {
+                takeover->n_missing++;
+                return;
+        }
+        frozen = restore(connection, descriptor);
+        if (!frozen) {
+                socket_reset(descriptor);
+                takeover->n_failed++;
+        } else if (acceptor_readmit(takeover->acceptor, frozen) < 0) {
+                takeover->n_failed++;
+        } else {
+                takeover->n_taken++;
+        }
+}
+
+static void read_records(struct takeover *takeover, struct handover_reader *reader)
+{
+        struct handover_record record;
+
+        for (;;) {
+                handover_state_next(reader, &record);
+                if (record.kind == HANDOVER_END)
+                        return;
+                if (record.kind == HANDOVER_CONNECTION)
+                        take_connection(takeover, &record.connection);
+        }
+}
+
+/* All descriptors that were left under a name, as what take_descriptor() looks through. */
+static int find(struct takeover *takeover, struct inherited *inherited)
+{
+        int *descriptors;
+        int r = inherited_take_all(inherited, INHERITED_CONNECTION, &descriptors,
+                                   &takeover->n_found);
+
+        if (r < 0)
+                return r;
+        takeover->found = calloc(MAX(takeover->n_found, 1U), sizeof(*takeover->found));
+        for (size_t i = 0; takeover->found && i < takeover->n_found; i++)
+                takeover->found[i] = (struct found){
+                        .cookie = socket_cookie(descriptors[i]),
+                        .descriptor = descriptors[i],
+                };
+        for (size_t i = 0; !takeover->found && i < takeover->n_found; i++)
+                socket_reset(descriptors[i]);
+        free(descriptors);
+        if (!takeover->found)
+                return -ENOMEM;
+        qsort(takeover->found, takeover->n_found, sizeof(*takeover->found), compare_cookies);
+        return 0;
+}
+
+/* The memory with the state, the last one if there are several; -1: none. Negative errno. */
+static int find_state(struct inherited *inherited, int *ret_memory)
+{
+        size_t n;
+        int *descriptors;
+        int r = inherited_take_all(inherited, INHERITED_STATE, &descriptors, &n);
+
+        if (r < 0)
+                return r;
+        *ret_memory = n > 0 ? descriptors[n - 1] : -1;
+        for (size_t i = 0; i + 1 < n; i++)
+                close(descriptors[i]);
+        free(descriptors);
+        return 0;
+}
+
+static void read_state(struct takeover *takeover, int memory)
+{
+        struct handover_reader reader;
+        enum handover_verdict verdict;
+        const void *bytes;
+        size_t length;
+        int r = sealed_memory_map(memory, &bytes, &length);
+
+        if (r < 0) {
+                log_error("the state that the earlier echod has left cannot be read: %s",
+                          strerror(-r));
+                return;
+        }
+        verdict = handover_state_open(&reader, bytes, length);
+        if (verdict == HANDOVER_GOOD)
+                read_records(takeover, &reader);
+        else
+                log_error("the state that the earlier echod has left %s",
+                          handover_verdict_text(verdict));
+        sealed_memory_unmap(bytes, length);
+}
+
+/* Resets those that no record was for; returns how many. */
+static size_t reset_rest(struct takeover *takeover)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < takeover->n_found; i++) {
+                if (takeover->found[i].descriptor < 0)
+                        continue;
+                socket_reset(takeover->found[i].descriptor);
+                n++;
+        }
+        return n;
+}
+
+static void report(const struct takeover *takeover, size_t n_reset)
+{
+        log_notice("took over %zu connections", takeover->n_taken);
+        if (takeover->n_failed > 0)
+                log_error("reset %zu connections that were left: out of memory",
+                          takeover->n_failed);
+        if (n_reset > 0)
+                log_error("reset %zu connections that were left without a state", n_reset);
+        if (takeover->n_missing > 0)
+                log_warning("%zu connections did not come through", takeover->n_missing);
+}
+
+void handover_take_up(const struct handover *handover)
+{
+        struct takeover takeover = {.acceptor = handover->acceptor};
+        int memory = -1, r = find_state(handover->inherited, &memory);
+
+        if (r == 0)
+                r = find(&takeover, handover->inherited);
+        if (r < 0)
+                log_error("cannot take over what the earlier echod has left: %s", strerror(-r));
+        if (r == 0 && memory >= 0)
+                read_state(&takeover, memory);
+        if (memory >= 0 || takeover.n_found > 0)
+                report(&takeover, takeover.found ? reset_rest(&takeover) : 0);
+        if (memory >= 0)
+                close(memory);
+        free(takeover.found);
+}

@@ -1,0 +1,550 @@
+/* USR2: the next echod takes over in the same process, and nobody notices. */
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/param.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "command.h"
+#include "daemon.h"
+#include "observe.h"
+#include "reload.h"
+#include "scratch.h"
+
+#define N_RESTARTS 10
+#define N_IDLE     5000
+
+TestSuite(handover, .init = scratch_make, .fini = scratch_remove);
+
+static void usr2(struct daemon *daemon, const char *outcome)
+{
+        signal_and_await(daemon, SIGUSR2, outcome);
+}
+
+/* A restart that must succeed; waits until it is over. */
+static void restart(struct daemon *daemon)
+{
+        usr2(daemon, " settings ");
+}
+
+Test(handover, an_open_connection_goes_on_in_the_same_process)
+{
+        struct daemon *daemon = DAEMON();
+        int client = client_connect(daemon->port);
+
+        client_echo(client, "before");
+        for (int i = 0; i < 3; i++) {
+                restart(daemon);
+                client_echo(client, "after");
+        }
+        cr_assert_eq(daemon_count_log(daemon, "took over 1 connections"), 3);
+        cr_assert_eq(kill(daemon->pid, 0), 0);
+        client_half_close(client);
+        client_expect_eof(client);
+        close(client);
+        daemon_stop(daemon);
+}
+
+Test(handover, nothing_is_left_open_by_a_restart)
+{
+        struct daemon *daemon = DAEMON("-o", "workers = 2;");
+        int client = client_connect(daemon->port);
+        unsigned n;
+
+        client_echo(client, "before");
+        restart(daemon);
+        client_echo(client, "after");
+        n = daemon_count_descriptors(daemon);
+        for (int i = 0; i < 3; i++)
+                restart(daemon);
+        client_echo(client, "after");
+        await_descriptors(daemon, n);
+        close(client);
+        await_descriptors(daemon, n - 1);
+        daemon_stop(daemon);
+}
+
+/* Waits until a worker holds bytes that its client does not take. */
+static void await_pending(struct daemon *daemon)
+{
+        uint64_t deadline = now_ms() + PATIENCE_MS;
+
+        while (statistic(daemon, "pending_bytes") == 0) {
+                cr_assert_lt(now_ms(), deadline, "nothing is pending");
+                sleep_ms(10);
+        }
+}
+
+Test(handover, output_that_nobody_takes_yet_goes_along)
+{
+        struct daemon *daemon = DAEMON();
+        int client = connect_narrow(daemon->port);
+        uint64_t sent = 0;
+
+        fill_all(&client, &sent, 1);
+        await_statistic(daemon, "connections", 1);
+        await_pending(daemon);
+        restart(daemon);
+        await_pending(daemon);
+        restart(daemon);
+        client_half_close(client);
+        client_receive_pattern(client, 0, sent);
+        client_expect_eof(client);
+        close(client);
+        daemon_stop(daemon);
+}
+
+/* echoc verifies each byte, and its exit status says whether all was well. */
+static pid_t start_bulk(const struct daemon *daemon, int seconds)
+{
+        char port[8], time[8];
+        pid_t pid;
+
+        snprintf(port, sizeof(port), "%u", daemon->port);
+        snprintf(time, sizeof(time), "%d", seconds);
+        pid = fork();
+        cr_assert_geq(pid, 0);
+        if (pid == 0) {
+                dup2(STDERR_FILENO, STDOUT_FILENO);
+                execl(getenv("ECHOC"), "echoc", "--load", "--bulk", "-n", "4", "-t", time,
+                      "127.0.0.1", port, NULL);
+                _exit(127);
+        }
+        return pid;
+}
+
+Test(handover, a_verified_stream_passes_through_ten_restarts)
+{
+        struct daemon *daemon = DAEMON("-o", "workers = 2;");
+        pid_t bulk = start_bulk(daemon, 4);
+        int status;
+
+        for (int i = 0; i < N_RESTARTS; i++) {
+                await_statistic(daemon, "connections", 4);
+                restart(daemon);
+        }
+        cr_assert_eq(waitpid(bulk, &status, WNOHANG), 0, "the stream ended too early");
+        cr_assert_eq(waitpid(bulk, &status, 0), bulk);
+        cr_assert_eq(status, 0, "echoc: %d", status);
+        cr_assert_eq(daemon_count_log(daemon, "took over 4 connections"), N_RESTARTS);
+        daemon_stop(daemon);
+}
+
+Test(handover, five_thousand_idle_connections_pass_through_ten_restarts)
+{
+        struct daemon *daemon;
+        int *clients = calloc(N_IDLE, sizeof(*clients));
+
+        cr_assert_not_null(clients);
+        if (raise_file_limit() < N_IDLE + 200)
+                cr_skip_test("the limit on open files is too low");
+        daemon = DAEMON();
+        for (int i = 0; i < N_IDLE; i++)
+                clients[i] = client_connect(daemon->port);
+        await_statistic(daemon, "connections", N_IDLE);
+        for (int i = 0; i < N_RESTARTS; i++)
+                restart(daemon);
+        await_statistic(daemon, "connections", N_IDLE);
+        for (int i = 0; i < N_IDLE; i++)
+                client_send(clients[i], &i, sizeof(i));
+        for (int i = 0; i < N_IDLE; i++) {
+                int answer;
+
+                client_receive(clients[i], &answer, sizeof(answer));
+                cr_assert_eq(answer, i);
+                close(clients[i]);
+        }
+        await_statistic(daemon, "connections", 0);
+        cr_assert_eq(daemon_count_log(daemon, " error: "), 0);
+        free(clients);
+        daemon_stop(daemon);
+}
+
+/* Clients that come and go in a thread of their own, where Criterion's assertions must not be. */
+struct visitors {
+        pthread_t thread;
+        uint16_t port;
+        atomic_bool must_stop;
+        atomic_uint n_served;
+        int error;
+};
+
+static int visit(uint16_t port)
+{
+        const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+        const struct sockaddr_in address = {
+                .sin_family = AF_INET,
+                .sin_port = htons(port),
+                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        };
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0;
+        char answer[4];
+
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        errno = EPIPE;
+        if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+            send(fd, "text", 4, MSG_NOSIGNAL) != 4 ||
+            recv(fd, answer, sizeof(answer), MSG_WAITALL) != 4)
+                error = errno;
+        close(fd);
+        return error;
+}
+
+static void *run_visitors(void *user)
+{
+        struct visitors *visitors = user;
+
+        while (!atomic_load(&visitors->must_stop) && visitors->error == 0) {
+                visitors->error = visit(visitors->port);
+                atomic_fetch_add(&visitors->n_served, 1);
+        }
+        return NULL;
+}
+
+Test(handover, whoever_comes_meanwhile_is_served)
+{
+        struct daemon *daemon = DAEMON();
+        struct visitors visitors = {.port = daemon->port};
+
+        cr_assert_eq(pthread_create(&visitors.thread, NULL, run_visitors, &visitors), 0);
+        for (int i = 0; i < N_RESTARTS; i++) {
+                unsigned n = atomic_load(&visitors.n_served);
+
+                while (atomic_load(&visitors.n_served) < n + 10 && visitors.error == 0)
+                        sleep_ms(1);
+                restart(daemon);
+        }
+        atomic_store(&visitors.must_stop, true);
+        pthread_join(visitors.thread, NULL);
+        cr_assert_eq(visitors.error, 0, "after %u: %s", visitors.n_served,
+                     strerror(visitors.error));
+        daemon_stop(daemon);
+}
+
+Test(handover, unix_sockets_stay_where_they_are)
+{
+        const char *path = scratch_path("socket");
+        struct stat before, after;
+        struct daemon *daemon;
+        char option[300];
+        int client;
+
+        snprintf(option, sizeof(option), "listeners = ( { address = \"%s\"; }, " ANY_PORT " );",
+                 path);
+        daemon = DAEMON("-o", option);
+        client = client_connect_unix(path);
+        client_echo(client, "before");
+        cr_assert_eq(stat(path, &before), 0);
+        restart(daemon);
+        client_echo(client, "after");
+        cr_assert_eq(stat(path, &after), 0);
+        cr_assert_eq(after.st_ino, before.st_ino);
+        close(client);
+        client = client_connect_unix(path);
+        client_echo(client, "new");
+        close(client);
+        daemon_stop(daemon);
+        cr_assert_eq(stat(path, &after), -1, "the socket's file is left");
+}
+
+/* Ten seconds would be forty; half of the time passes before the restart. */
+static double measure_idle_lateness(void)
+{
+        struct daemon *daemon = DAEMON("-o", "idle_timeout = 1.5; log_connections = true;");
+        int client = client_connect(daemon->port);
+        double lateness;
+
+        sleep_ms(1000);
+        restart(daemon);
+        client_expect_eof(client);
+        lateness = closed_after(daemon, "idle_timeout") - 1.5;
+        cr_assert_geq(lateness, -0.01, "too early");
+        close(client);
+        daemon_stop(daemon);
+        return lateness;
+}
+
+Test(handover, idle_timeout_goes_on)
+{
+        expect_punctual("idle_timeout", measure_idle_lateness);
+}
+
+Test(handover, counters_of_a_connection_go_on)
+{
+        struct daemon *daemon = DAEMON("-o", "log_connections = true;");
+        int client = client_connect(daemon->port);
+        size_t position = 0;
+        const char *line;
+
+        client_echo(client, "before");
+        restart(daemon);
+        client_echo(client, "after");
+        client_half_close(client);
+        client_expect_eof(client);
+        close(client);
+        line = await_line(daemon, &position, " closed peer=");
+        cr_assert(value_in(line, "in") == 11 && value_in(line, "out") == 11, "%.300s", line);
+        daemon_stop(daemon);
+}
+
+Test(handover, a_changed_configuration_is_in_force_afterwards)
+{
+        const char *file = scratch_write("conf", "workers = 2; max_connections = 1;\n"
+                                                 "listeners = ( " ANY_PORT " );\n");
+        struct daemon *daemon = DAEMON("-c", file);
+        int client = client_connect(daemon->port), other;
+
+        client_echo(client, "before");
+        scratch_write("conf", "workers = 1; max_connections = 2; read_buffer = 4096;\n"
+                              "listeners = ( " ANY_PORT " );\n");
+        restart(daemon);
+        daemon_await_log(daemon, "workers=1 max_connections=2 ");
+        client_exchange(client, 100000, 10000);
+        other = client_connect(daemon->port);
+        client_echo(other, "has room");
+        close(client);
+        close(other);
+        daemon_stop(daemon);
+}
+
+/* Those who are open count, so that the next one waits. */
+Test(handover, those_who_are_open_count)
+{
+        struct daemon *daemon = DAEMON("-o", "max_connections = 2;");
+        int clients[3];
+
+        for (int i = 0; i < 2; i++) {
+                clients[i] = client_connect(daemon->port);
+                client_echo(clients[i], "before");
+        }
+        restart(daemon);
+        clients[2] = client_connect(daemon->port);
+        client_send(clients[2], "wait", 4);
+        cr_assert(!client_is_readable(clients[2], 200), "one too many");
+        close(clients[0]);
+        client_receive(clients[2], (char[4]){0}, 4);
+        close(clients[1]);
+        close(clients[2]);
+        daemon_stop(daemon);
+}
+
+Test(handover, a_bad_configuration_changes_nothing)
+{
+        const char *file = scratch_write("conf", "listeners = ( " ANY_PORT " );\n");
+        struct daemon *daemon = DAEMON("-c", file);
+        int client = client_connect(daemon->port);
+
+        client_echo(client, "before");
+        scratch_write("conf", "no_such_option = 1;\n");
+        usr2(daemon, "no restart: ");
+        cr_assert(daemon_has_logged(daemon, "conf:1: no_such_option"), "%s", daemon->log);
+        cr_assert(daemon_has_logged(daemon, "its exit status is 6"), "%s", daemon->log);
+        client_echo(client, "after");
+        assert_serves(daemon->port);
+        scratch_write("conf", "listeners = ( " ANY_PORT " );\n");
+        restart(daemon);
+        client_echo(client, "mended");
+        close(client);
+        daemon_stop(daemon);
+}
+
+/* A copy of the binary at that place. */
+static void copy_binary(const char *path)
+{
+        struct outcome outcome;
+
+        command_run(&outcome, NULL,
+                    (const char *const[]){"install", "-m", "755", command_echod(), path, NULL});
+        cr_assert_eq(outcome.status, 0, "%s", outcome.err);
+}
+
+static ino_t running_inode(const struct daemon *daemon)
+{
+        struct stat status;
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/%d/exe", (int)daemon->pid);
+        cr_assert_eq(stat(path, &status), 0);
+        return status.st_ino;
+}
+
+Test(handover, an_upgrade_in_place_takes_over)
+{
+        const char *path = scratch_path("echod"), *next = scratch_path("echod.new");
+        struct daemon *daemon;
+        struct stat upgraded;
+        int client;
+
+        copy_binary(path);
+        setenv("ECHOD", path, true);
+        daemon = DAEMON();
+        client = client_connect(daemon->port);
+        client_echo(client, "before");
+
+        copy_binary(next);
+        cr_assert_eq(rename(next, path), 0);
+        cr_assert_eq(stat(path, &upgraded), 0);
+        cr_assert_neq(running_inode(daemon), upgraded.st_ino);
+        restart(daemon);
+        cr_assert_eq(running_inode(daemon), upgraded.st_ino);
+        client_echo(client, "after");
+        close(client);
+        daemon_stop(daemon);
+}
+
+Test(handover, a_missing_binary_changes_nothing)
+{
+        const char *path = scratch_path("echod");
+        struct daemon *daemon;
+        int client;
+
+        copy_binary(path);
+        setenv("ECHOD", path, true);
+        daemon = DAEMON();
+        client = client_connect(daemon->port);
+        client_echo(client, "before");
+        cr_assert_eq(unlink(path), 0);
+        usr2(daemon, "no restart: cannot run ");
+        client_echo(client, "after");
+        assert_serves(daemon->port);
+        close(client);
+        daemon_stop(daemon);
+}
+
+/* Fit for -t, but not to be executed as a daemon: not even an ELF file a moment later. */
+Test(handover, a_binary_that_goes_after_the_check_changes_nothing)
+{
+        const char *path = scratch_path("echod"), *marker = scratch_path("echod.once");
+        struct daemon *daemon;
+        int client;
+
+        copy_binary(path);
+        setenv("ECHOD", path, true);
+        daemon = DAEMON();
+        client = client_connect(daemon->port);
+        client_echo(client, "before");
+        cr_assert_eq(unlink(path), 0);
+        scratch_write("echod", "#!/bin/sh\nmv '%s' '%s'\n", path, marker);
+        cr_assert_eq(chmod(path, 0755), 0);
+        usr2(daemon, "no restart: ");
+        cr_assert(daemon_has_logged(daemon, "handing over 1 connections"), "%s", daemon->log);
+        client_echo(client, "after");
+        assert_serves(daemon->port);
+        close(client);
+        daemon_stop(daemon);
+}
+
+Test(handover, a_second_signal_meanwhile_is_no_second_restart)
+{
+        const char *path = scratch_path("echod");
+        struct daemon *daemon;
+
+        copy_binary(path);
+        setenv("ECHOD", path, true);
+        daemon = DAEMON();
+        cr_assert_eq(unlink(path), 0);
+        scratch_write("echod", "#!/bin/sh\nexec sleep 60\n");
+        cr_assert_eq(chmod(path, 0755), 0);
+        while (!daemon_has_logged(daemon, "a restart is under way already")) {
+                daemon_signal(daemon, SIGUSR2); /* two at a time count as one */
+                sleep_ms(10);
+        }
+        daemon_stop(daemon);
+}
+
+Test(handover, a_stop_ends_a_restart_that_is_being_prepared)
+{
+        const char *path = scratch_path("echod");
+        struct daemon *daemon;
+        int client;
+
+        copy_binary(path);
+        setenv("ECHOD", path, true);
+        daemon = DAEMON();
+        client = client_connect(daemon->port);
+        client_echo(client, "before");
+        cr_assert_eq(unlink(path), 0);
+        scratch_write("echod", "#!/bin/sh\nexec sleep 60\n");
+        cr_assert_eq(chmod(path, 0755), 0);
+        daemon_signal(daemon, SIGUSR2);
+        signal_and_await(daemon, SIGTERM, "waiting 30.000 s");
+        usr2(daemon, "no restart while stopping");
+        client_echo(client, "drains");
+        close(client);
+        cr_assert_eq(daemon_await_exit(daemon), 0);
+        daemon_free(daemon);
+}
+
+/* What the test, in place of an earlier echod, leaves to the one that it starts. */
+struct legacy {
+        int state, connection;
+        const char *variable;
+};
+
+static void leave(const void *user)
+{
+        const struct legacy *legacy = user;
+        char text[64];
+
+        snprintf(text, sizeof(text), "%d:%d:s", MAX(legacy->state, legacy->connection),
+                 legacy->state);
+        setenv("ECHOD_HANDOVER", legacy->variable ? legacy->variable : text, true);
+        fcntl(legacy->state, F_SETFD, 0);
+        fcntl(legacy->connection, F_SETFD, 0);
+}
+
+/* A connection that was left with these bytes as the state: it is reset, and the reason logged. */
+static void expect_no_takeover(const void *bytes, size_t length, const char *variable,
+                               const char *reason)
+{
+        static const char *const arguments[] = {
+                "-c", "/dev/null", "-o", "listeners = ( { address = \"127.0.0.1\"; port = 0; } );",
+                NULL};
+        struct legacy legacy = {.variable = variable};
+        struct daemon *daemon;
+        int pair[2];
+
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        legacy.connection = pair[1];
+        legacy.state = memfd_create("state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        cr_assert_eq(write(legacy.state, bytes, length), (ssize_t)length);
+        fcntl(legacy.state, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+        daemon = daemon_spawn_prepared(arguments, leave, &legacy);
+        close(pair[1]);
+        close(legacy.state);
+        daemon_await_log(daemon, reason);
+        daemon_await_log(daemon, " settings ");
+        client_expect_eof(pair[0]);
+        close(pair[0]);
+        daemon_stop(daemon);
+}
+
+Test(handover, a_state_that_is_of_no_use_is_said_and_closes_what_it_was_about)
+{
+        uint8_t bytes[40] = "echod-ho\1";
+
+        bytes[16] = sizeof(bytes);
+        expect_no_takeover(bytes, sizeof(bytes), NULL, "is damaged: its checksum is wrong");
+        expect_no_takeover(bytes, 20, NULL, "has not the length that it says");
+        expect_no_takeover("something else", 14, NULL, "is not one of echod's");
+        bytes[8] = 99;
+        expect_no_takeover(bytes, sizeof(bytes), NULL, "a version that this echod does not know");
+        expect_no_takeover("", 0, NULL, "cannot be read");
+}
+
+Test(handover, a_connection_without_a_state_is_reset)
+{
+        expect_no_takeover("", 0, "100", "reset 1 connections that were left without a state");
+}
