@@ -115,6 +115,21 @@ void pool_reset_all(struct pool *pool)
                 worker_reset_all(pool->workers[i]);
 }
 
+void pool_ping(struct pool *pool)
+{
+        pool->n_pings++;
+        for (size_t i = 0; i < pool->n_workers; i++)
+                worker_ping(pool->workers[i], pool->n_pings);
+}
+
+bool pool_has_answered(const struct pool *pool)
+{
+        for (size_t i = 0; i < pool->n_workers; i++)
+                if (worker_answer(pool->workers[i]) != pool->n_pings)
+                        return false;
+        return true;
+}
+
 uint64_t pool_load(const struct pool *pool)
 {
         uint64_t load = 0;

@@ -20,6 +20,7 @@ struct worker;
 struct pool {
         struct worker **workers;
         size_t n_workers;
+        uint64_t n_pings;
         uv_async_t release; /* a worker wakes the main loop with it */
         _Atomic bool is_waiting;
         void (*on_release)(void *user);
@@ -52,6 +53,12 @@ void pool_set_limits(struct pool *pool, const struct connection_limits *limits);
 void pool_set_busy_poll(struct pool *pool, uint64_t max_ns);
 
 void pool_reset_all(struct pool *pool);
+
+/* Asks all workers whether their loops come round. */
+void pool_ping(struct pool *pool);
+
+/* Whether all have answered the last pool_ping(). */
+bool pool_has_answered(const struct pool *pool);
 
 /* Connections that are open or on their way to a worker. */
 uint64_t pool_load(const struct pool *pool);

@@ -36,6 +36,7 @@
 #include "service_manager.h"
 #include "settings.h"
 #include "signals.h"
+#include "watchdog.h"
 
 #define STATUS_INTERVAL_MS 5000
 
@@ -56,6 +57,7 @@ struct server {
         struct signals signals;
         uv_timer_t drain_timer;
         uv_timer_t status_timer;
+        struct watchdog watchdog;
         uint64_t reported_load; /* in the last STATUS */
 };
 
@@ -90,6 +92,8 @@ static int start_timers(struct server *server)
                 r = uv_timer_init(&server->loop, &server->status_timer);
         if (r == 0 && service_manager_is_there())
                 r = uv_timer_start(&server->status_timer, on_status, 0, STATUS_INTERVAL_MS);
+        if (r == 0)
+                r = watchdog_start(&server->watchdog, &server->loop, &server->pool);
         return r;
 }
 

@@ -14,6 +14,13 @@ static int sd_notify(int unset_environment, const char *state)
         (void)state;
         return 0;
 }
+
+static int sd_watchdog_enabled(int unset_environment, uint64_t *ret_usec)
+{
+        (void)unset_environment;
+        (void)ret_usec;
+        return 0;
+}
 #endif
 
 const char *service_manager_feature(void)
@@ -49,6 +56,19 @@ void service_manager_reloading(void)
 void service_manager_stopping(void)
 {
         sd_notify(0, "STOPPING=1");
+}
+
+uint64_t service_manager_watchdog_ms(void)
+{
+        uint64_t interval_us;
+
+        /* What the variables say may be nonsense: then there is none. */
+        return sd_watchdog_enabled(0, &interval_us) > 0 ? MAX(interval_us / 1000, 2U) : 0;
+}
+
+void service_manager_alive(void)
+{
+        sd_notify(0, "WATCHDOG=1");
 }
 
 void service_manager_status(const char *format, ...)

@@ -6,6 +6,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util.h"
 
@@ -23,6 +24,12 @@ void service_manager_reloading(void);
 
 /* The drain begins. */
 void service_manager_stopping(void);
+
+/* The watchdog's interval, sd_watchdog_enabled(3), at least 2; 0: there is none. */
+uint64_t service_manager_watchdog_ms(void);
+
+/* Feeds the watchdog. */
+void service_manager_alive(void);
 
 /* One line for systemctl status. */
 void service_manager_status(const char *format, ...) FORMAT_PRINTF(1, 2);

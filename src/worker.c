@@ -46,6 +46,7 @@ struct mail {
         uint64_t busy_poll_ns;
         bool has_busy_poll;
         struct freeze_order *freeze_order;
+        uint64_t ping; /* 0: none */
         bool must_reset;
         bool must_stop;
 };
@@ -63,6 +64,7 @@ struct worker {
         struct log_limit failures;
         uint64_t n_posted; /* main thread */
         stats_counter n_released;
+        stats_counter answer; /* to the last ping */
 };
 
 static void on_mail(uv_async_t *wake_up);
@@ -300,6 +302,17 @@ void worker_reset_all(struct worker *worker)
         mail_send(worker);
 }
 
+void worker_ping(struct worker *worker, uint64_t number)
+{
+        mail_open(worker)->ping = number;
+        mail_send(worker);
+}
+
+uint64_t worker_answer(const struct worker *worker)
+{
+        return stats_read(&worker->answer);
+}
+
 uint64_t worker_load(const struct worker *worker)
 {
         return worker->n_posted - atomic_load(&worker->n_released);
@@ -355,6 +368,8 @@ static void on_mail(uv_async_t *wake_up)
                         connection_freeze_all(&worker->context, taken.freeze_order->frozen);
                 uv_sem_post(&taken.freeze_order->is_done);
         }
+        if (taken.ping)
+                atomic_store_explicit(&worker->answer, taken.ping, memory_order_relaxed);
         if (taken.must_reset || taken.must_stop)
                 connection_reset_all(&worker->context);
         if (taken.must_stop) {

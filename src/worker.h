@@ -55,6 +55,12 @@ void worker_set_busy_poll(struct worker *worker, uint64_t max_ns);
 /* Resets all connections, those on their way included. */
 void worker_reset_all(struct worker *worker);
 
+/* Has the worker's loop, when it comes round, give this number (from 1 on) as its answer. */
+void worker_ping(struct worker *worker, uint64_t number);
+
+/* The number of the last ping that was answered. */
+uint64_t worker_answer(const struct worker *worker);
+
 /* Connections given to the worker and not yet ended. Any thread; exact in the main thread. */
 uint64_t worker_load(const struct worker *worker);
 

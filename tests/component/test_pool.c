@@ -253,3 +253,17 @@ Test(pool, stop_resets_what_is_open)
         }
         close_loop(&basin);
 }
+
+Test(pool, a_ping_is_answered_when_every_worker_has_come_round)
+{
+        struct basin basin;
+
+        basin_open(&basin, 3);
+        for (unsigned i = 1; i <= 3; i++) {
+                pool_ping(&basin.pool);
+                while (!pool_has_answered(&basin.pool))
+                        uv_run(&basin.loop, UV_RUN_NOWAIT);
+                cr_assert_eq(worker_answer(basin.pool.workers[2]), i);
+        }
+        basin_close(&basin);
+}
