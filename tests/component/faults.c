@@ -32,6 +32,7 @@ void (*faults_on_ready)(void);
 
 static const int USUAL_ERRORS[N_FAULT_TARGETS] = {
         [FAULT_READ] = EIO,
+        [FAULT_RECV] = EIO,
         [FAULT_WRITE] = EIO,
         [FAULT_ACCEPT4] = EMFILE,
         [FAULT_SOCKET] = EMFILE,
@@ -206,6 +207,19 @@ ssize_t __wrap_read(int descriptor, void *bytes, size_t length)
         if (strikes(FAULT_READ))
                 return -1;
         return __real_read(descriptor, bytes, most > 0 && length > most ? most : length);
+}
+
+ssize_t __real_recv(int descriptor, void *bytes, size_t length, int flags);
+ssize_t __wrap_recv(int descriptor, void *bytes, size_t length, int flags);
+ssize_t __wrap_recv(int descriptor, void *bytes, size_t length, int flags)
+{
+        size_t most = atomic_load(&read_length);
+
+        if (strikes(FAULT_RECV))
+                return -1;
+        if (most == 0 || (flags & MSG_PEEK))
+                most = length;
+        return __real_recv(descriptor, bytes, length > most ? most : length, flags);
 }
 
 ssize_t __real_write(int descriptor, const void *bytes, size_t length);

@@ -12,6 +12,7 @@
 
 enum fault_target {
         FAULT_READ,
+        FAULT_RECV,
         FAULT_WRITE,
         FAULT_ACCEPT4,
         FAULT_SOCKET,
@@ -59,7 +60,7 @@ void faults_cut_write(size_t length);
 /* The same for every write from now on. */
 void faults_cut_writes(size_t length);
 
-/* Every read gets at most so many bytes. 0: as many as there are. */
+/* Every read, and every recv(2) but a peek, gets at most so many bytes. 0: as many as there are. */
 void faults_cut_reads(size_t length);
 
 /*
