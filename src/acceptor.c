@@ -1,13 +1,15 @@
 /*
  * The happy path:
  *  1. acceptor_apply() opens the listeners and resumes them.
- *  2. on_accept() asks admission and posts the socket to the pool.
+ *  2. on_accept() asks admission and posts the socket to the pool. With proxy_protocol, the client
+ *     first waits in the vestibule; on_announced() then asks, and posts, in the name of the header.
  *  3. At max_connections, with when_full = "wait", all listeners pause; acceptor_on_release()
  *     resumes them as soon as there is room. The kernel keeps the clients in order.
  *
  * What can go wrong:
  *  - a listener cannot be opened: those opened with it are closed again, nothing has changed;
  *  - a client is refused: reset, counted, logged at a limited rate;
+ *  - a PROXY header comes from elsewhere, or does not come as it should: the same, on_ended();
  *  - the pool cannot take it, for lack of memory, or accept4(2) fails for lack of something: all
  *    listeners pause for RETRY_MS. Nothing spins, nobody is dropped who is not accepted yet.
  */
@@ -16,6 +18,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config_data.h"
 #include "connection_freeze.h"
@@ -28,6 +31,10 @@ static void on_accept(void *user, struct listener *listener, int descriptor,
                       const struct address *peer);
 static void on_shortage(void *user, struct listener *listener, int error);
 static void on_retired(void *user, struct listener *listener);
+static void on_announced(void *user, int descriptor, const struct address *client,
+                         const char *listener);
+static void on_ended(void *user, int descriptor, const struct address *peer, const char *listener,
+                     enum vestibule_end end);
 static void on_retry(uv_timer_t *retry);
 static void on_summary(uv_timer_t *summary);
 
@@ -35,6 +42,11 @@ static const struct listener_events EVENTS = {
         .on_accept = on_accept,
         .on_shortage = on_shortage,
         .on_retired = on_retired,
+};
+
+static const struct vestibule_events VESTIBULE_EVENTS = {
+        .on_announced = on_announced,
+        .on_ended = on_ended,
 };
 
 int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
@@ -47,14 +59,31 @@ int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
         if (r < 0)
                 return r;
         r = uv_timer_init(loop, &acceptor->summary);
-        if (r < 0)
+        if (r < 0) {
                 uv_close((uv_handle_t *)&acceptor->retry, NULL);
+                return r;
+        }
+        r = vestibule_init(&acceptor->vestibule, loop, &VESTIBULE_EVENTS, acceptor);
+        if (r < 0) {
+                uv_close((uv_handle_t *)&acceptor->retry, NULL);
+                uv_close((uv_handle_t *)&acceptor->summary, NULL);
+        }
         return r;
 }
 
 void acceptor_inherit(struct acceptor *acceptor, struct inherited *inherited)
 {
         listener_set_inherit(&acceptor->listeners, inherited);
+}
+
+uint64_t acceptor_load(const struct acceptor *acceptor)
+{
+        return pool_load(acceptor->pool) + acceptor->vestibule.n_guests;
+}
+
+static bool has_room(const struct acceptor *acceptor)
+{
+        return acceptor_load(acceptor) < acceptor->admission.max_connections;
 }
 
 /* Accepts, or pauses, as things are now. */
@@ -72,11 +101,9 @@ static void check_room(struct acceptor *acceptor)
         bool was_full = acceptor->is_full;
 
         acceptor->is_full = false;
-        if (!acceptor->is_rejecting &&
-            pool_load(acceptor->pool) >= acceptor->admission.max_connections) {
+        if (!acceptor->is_rejecting && !has_room(acceptor)) {
                 pool_await_release(acceptor->pool);
-                acceptor->is_full =
-                        pool_load(acceptor->pool) >= acceptor->admission.max_connections;
+                acceptor->is_full = !has_room(acceptor);
         }
         if (acceptor->is_full != was_full)
                 update(acceptor);
@@ -92,6 +119,7 @@ int acceptor_apply(struct acceptor *acceptor, const struct config *config, uint6
         acceptor->admission = (struct admission){
                 .allow = &config->allow,
                 .deny = &config->deny,
+                .proxy_sources = &config->proxy_sources,
                 .max_connections = max_connections,
         };
         acceptor->is_rejecting = config->when_full == WHEN_FULL_REJECT;
@@ -130,20 +158,87 @@ static struct log_limit *limit_of(struct acceptor *acceptor, enum acceptor_event
         return &acceptor->limits[event];
 }
 
-static void refuse(struct acceptor *acceptor, struct listener *listener, int descriptor,
-                   const struct address *peer, enum admission_verdict verdict)
+/* `problem`: what is wrong with the PROXY header, or NULL. */
+static void refuse(struct acceptor *acceptor, const struct arrival *arrival,
+                   enum admission_verdict verdict, const char *problem)
 {
         char text[ADDRESS_TEXT_MAX];
         struct record record;
 
-        socket_reset(descriptor);
+        socket_reset(arrival->descriptor);
         acceptor->n_refused[verdict]++;
         log_begin(&record, "refused");
-        record_string(&record, "peer", address_format(peer, text));
-        record_string(&record, "listener", listener->name);
+        record_string(&record, "peer", address_format(&arrival->peer, text));
+        record_string(&record, "listener", arrival->listener);
         record_string(&record, "reason", admission_verdict_name(verdict));
+        if (problem)
+                record_string(&record, "problem", problem);
         log_record_limited(limit_of(acceptor, EVENT_REFUSED), uv_now(acceptor->loop),
                            LOG_LEVEL_NOTICE, &record);
+}
+
+/* Accepts nobody for a while. */
+static void pause_for_shortage(struct acceptor *acceptor, const char *listener, int error)
+{
+        log_write_limited(limit_of(acceptor, EVENT_SHORTAGE), uv_now(acceptor->loop),
+                          LOG_LEVEL_ERROR, "cannot accept on %s: %s; trying again in %d ms",
+                          listener, strerror(-error), RETRY_MS);
+        acceptor->is_short = true;
+        update(acceptor);
+        uv_timer_start(&acceptor->retry, on_retry, RETRY_MS, 0);
+}
+
+/* There is no memory for him, or the like. */
+static void drop(struct acceptor *acceptor, const struct arrival *arrival, int error)
+{
+        socket_reset(arrival->descriptor);
+        pause_for_shortage(acceptor, arrival->listener, error);
+}
+
+/* Asks admission about a client beside whom `n_others` are in. True: he is on his way in. */
+static bool decide(struct acceptor *acceptor, const struct arrival *arrival, uint64_t n_others)
+{
+        enum admission_verdict verdict =
+                admission_decide(&acceptor->admission, &arrival->peer, n_others);
+        int r;
+
+        if (verdict != ADMITTED) {
+                refuse(acceptor, arrival, verdict, NULL);
+                return false;
+        }
+        r = pool_post(acceptor->pool, arrival);
+        if (r < 0) {
+                drop(acceptor, arrival, r);
+                return false;
+        }
+        acceptor->n_accepted++;
+        label_of(arrival->listener)->n_accepted++;
+        return true;
+}
+
+/* Lets one who may speak for others into the vestibule, where he takes a place as any client.
+ * True: he is in. */
+static bool receive_proxy(struct acceptor *acceptor, const struct arrival *arrival)
+{
+        const struct guest guest = {
+                .descriptor = arrival->descriptor,
+                .peer = arrival->peer,
+                .listener = arrival->listener,
+        };
+        int r;
+
+        if (!admission_believes(&acceptor->admission, &arrival->peer)) {
+                refuse(acceptor, arrival, REFUSED_PROXY_HEADER, "source");
+                return false;
+        }
+        if (!has_room(acceptor)) {
+                refuse(acceptor, arrival, REFUSED_FULL, NULL);
+                return false;
+        }
+        r = vestibule_enter(&acceptor->vestibule, &guest);
+        if (r < 0)
+                drop(acceptor, arrival, r);
+        return r == 0;
 }
 
 static void on_accept(void *user, struct listener *listener, int descriptor,
@@ -155,22 +250,12 @@ static void on_accept(void *user, struct listener *listener, int descriptor,
                 .peer = *peer,
                 .listener = listener->label,
         };
-        enum admission_verdict verdict =
-                admission_decide(&acceptor->admission, peer, pool_load(acceptor->pool));
-        int r;
+        bool is_in = listener->options.proxy_protocol
+                             ? receive_proxy(acceptor, &arrival)
+                             : decide(acceptor, &arrival, acceptor_load(acceptor));
 
-        if (verdict != ADMITTED) {
-                refuse(acceptor, listener, descriptor, peer, verdict);
+        if (!is_in)
                 return;
-        }
-        r = pool_post(acceptor->pool, &arrival);
-        if (r < 0) {
-                socket_reset(descriptor);
-                on_shortage(acceptor, listener, r);
-                return;
-        }
-        acceptor->n_accepted++;
-        label_of(listener->label)->n_accepted++;
         check_room(acceptor);
         if (acceptor->is_full)
                 log_write_limited(limit_of(acceptor, EVENT_FULL), uv_now(acceptor->loop),
@@ -179,16 +264,47 @@ static void on_accept(void *user, struct listener *listener, int descriptor,
                                   (unsigned long long)acceptor->admission.max_connections);
 }
 
-static void on_shortage(void *user, struct listener *listener, int error)
+/* The place that he had in the vestibule is his; so only who he is can be against him. */
+static void on_announced(void *user, int descriptor, const struct address *client,
+                         const char *listener)
 {
         struct acceptor *acceptor = user;
+        const struct arrival arrival = {
+                .descriptor = descriptor,
+                .peer = *client,
+                .listener = listener,
+        };
 
-        log_write_limited(limit_of(acceptor, EVENT_SHORTAGE), uv_now(acceptor->loop),
-                          LOG_LEVEL_ERROR, "cannot accept on %s: %s; trying again in %d ms",
-                          listener->name, strerror(-error), RETRY_MS);
-        acceptor->is_short = true;
-        update(acceptor);
-        uv_timer_start(&acceptor->retry, on_retry, RETRY_MS, 0);
+        decide(acceptor, &arrival, 0);
+        pool_release(acceptor->pool);
+}
+
+static void on_ended(void *user, int descriptor, const struct address *peer, const char *listener,
+                     enum vestibule_end end)
+{
+        struct acceptor *acceptor = user;
+        const struct arrival arrival = {
+                .descriptor = descriptor,
+                .peer = *peer,
+                .listener = listener,
+        };
+        char text[ADDRESS_TEXT_MAX];
+
+        if (end == VESTIBULE_PROBE) {
+                acceptor->n_probes++;
+                log_debug("probe peer=%s listener=%s", address_format(peer, text), listener);
+                close(descriptor);
+        } else if (end == VESTIBULE_SHORT) {
+                drop(acceptor, &arrival, -ENOMEM);
+        } else {
+                refuse(acceptor, &arrival, REFUSED_PROXY_HEADER, vestibule_end_name(end));
+        }
+        pool_release(acceptor->pool);
+}
+
+static void on_shortage(void *user, struct listener *listener, int error)
+{
+        pause_for_shortage(user, listener->label, error);
 }
 
 static void on_retry(uv_timer_t *retry)
@@ -237,10 +353,17 @@ void acceptor_finish(struct acceptor *acceptor)
                 listener_set_finish(&acceptor->listeners);
 }
 
+void acceptor_reset_guests(struct acceptor *acceptor)
+{
+        vestibule_clear(&acceptor->vestibule);
+        pool_release(acceptor->pool);
+}
+
 void acceptor_close(struct acceptor *acceptor)
 {
         summarize(acceptor, uv_now(acceptor->loop) + LOG_LIMIT_WINDOW_MS);
         listener_set_close(&acceptor->listeners);
+        vestibule_close(&acceptor->vestibule);
         uv_close((uv_handle_t *)&acceptor->retry, NULL);
         uv_close((uv_handle_t *)&acceptor->summary, NULL);
 }

@@ -12,6 +12,7 @@
 #include "admission.h"
 #include "listener_set.h"
 #include "log.h"
+#include "vestibule.h"
 
 struct config;
 struct frozen;
@@ -25,6 +26,7 @@ struct acceptor {
         uv_loop_t *loop;
         struct pool *pool;
         struct listener_set listeners;
+        struct vestibule vestibule; /* clients whose PROXY header has not come yet */
         struct admission admission;
         bool is_rejecting;  /* when_full = "reject" */
         bool is_full;       /* paused until the pool has room */
@@ -34,6 +36,7 @@ struct acceptor {
         struct log_limit limits[N_ACCEPTOR_EVENTS];
         uint64_t n_accepted;
         uint64_t n_refused[N_ADMISSION_VERDICTS];
+        uint64_t n_probes; /* gone before the first byte of a PROXY header */
 };
 
 /* Room for a message on what could not be bound. */
@@ -59,11 +62,20 @@ int acceptor_apply(struct acceptor *acceptor, const struct config *config, uint6
  */
 int acceptor_readmit(struct acceptor *acceptor, struct frozen *frozen);
 
+/* Connections that are open, on their way to a worker, or waiting for a PROXY header. */
+uint64_t acceptor_load(const struct acceptor *acceptor);
+
 /* To be called when connections have ended. */
 void acceptor_on_release(struct acceptor *acceptor);
 
-/* Stops accepting: serves what is in the queues now, and closes the listeners. */
+/*
+ * Stops accepting: serves what is in the queues now, and closes the listeners. Those who wait for a
+ * PROXY header are served, too, as soon as it has come.
+ */
 void acceptor_finish(struct acceptor *acceptor);
+
+/* Resets those who wait for a PROXY header. */
+void acceptor_reset_guests(struct acceptor *acceptor);
 
 /* Closes everything in the loop; acceptor_free() once those callbacks have run. */
 void acceptor_close(struct acceptor *acceptor);

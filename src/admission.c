@@ -37,6 +37,11 @@ enum admission_verdict admission_decide(const struct admission *admission,
         return ADMITTED;
 }
 
+bool admission_believes(const struct admission *admission, const struct address *peer)
+{
+        return peer->family == AF_UNIX || longest_match(admission->proxy_sources, peer) >= 0;
+}
+
 const char *admission_verdict_name(enum admission_verdict verdict)
 {
         static const char *const names[N_ADMISSION_VERDICTS] = {

@@ -17,7 +17,7 @@ enum admission_verdict {
         REFUSED_FULL,
         REFUSED_SOURCE_LIMIT,
         REFUSED_SOURCE_RATE,
-        REFUSED_PROXY_HEADER,
+        REFUSED_PROXY_HEADER, /* decided elsewhere: it never came to a client */
         N_ADMISSION_VERDICTS,
 };
 
@@ -30,6 +30,7 @@ struct prefix_list {
 struct admission {
         const struct prefix_list *allow;
         const struct prefix_list *deny;
+        const struct prefix_list *proxy_sources;
         uint64_t max_connections; /* at least 1 */
 };
 
@@ -40,6 +41,12 @@ struct admission {
  */
 enum admission_verdict admission_decide(const struct admission *admission,
                                         const struct address *peer, uint64_t n_open);
+
+/*
+ * Whether a peer is believed when it says for whom it connects: it is in `proxy_sources`, or on a
+ * Unix socket, whose file's mode has let it in.
+ */
+bool admission_believes(const struct admission *admission, const struct address *peer);
 
 /* "deny", "full" and so on: the value of the label `reason` of echod_connections_refused_total. */
 const char *admission_verdict_name(enum admission_verdict verdict);

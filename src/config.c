@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "config_clash.h"
+#include "config_proxied.h"
 #include "config_source.h"
 #include "config_syntax.h"
 #include "config_table.h"
@@ -19,6 +20,7 @@
 /* A parsed source that is being taken over. */
 struct loader {
         struct config *config;
+        struct config_proxied *proxied;
         const struct config_source *source;
         struct config_problems *problems;
 };
@@ -116,6 +118,8 @@ static int take_value(struct loader *loader, const struct option *option,
 
         if (r == -ENOMEM)
                 return r;
+        if (r < 0 && option == option_find(SECTION_TOP, "proxy_sources"))
+                loader->proxied->are_sources_wrong = true;
         if (r < 0 && culprit != setting) {
                 report_networks(loader, option->name, setting);
         } else if (r < 0) {
@@ -151,6 +155,17 @@ static void check_clash(struct loader *loader, const config_setting_t *list, uns
         }
 }
 
+static void note_proxied(struct loader *loader, const config_setting_t *group, size_t index)
+{
+        const struct config_listener *listener = &loader->config->listeners[index];
+        const config_setting_t *setting = config_setting_get_member(group, "proxy_protocol");
+
+        if (listener->proxy_protocol)
+                config_proxied_note(
+                        loader->proxied, listener, index,
+                        config_source_line(loader->source, config_setting_source_line(setting)));
+}
+
 static int init_section(void *base, enum option_section section);
 
 /* The whole list takes the place of the one before. */
@@ -167,6 +182,7 @@ static int take_listeners(struct loader *loader, const config_setting_t *setting
         }
         free(config->listeners);
         config->n_listeners = 0;
+        loader->proxied->line = 0;
         config->listeners = calloc((size_t)n, sizeof(*config->listeners));
         if (!config->listeners)
                 return -ENOMEM;
@@ -183,8 +199,10 @@ static int take_listeners(struct loader *loader, const config_setting_t *setting
                 config->n_listeners++;
                 if (loader->problems->n_problems > n_before) /* so that it clashes with nothing */
                         config->listeners[i] = (struct config_listener){.address = "*"};
-                if (r == 0 && loader->problems->n_problems == n_before)
+                if (r == 0 && loader->problems->n_problems == n_before) {
                         check_clash(loader, setting, i, label);
+                        note_proxied(loader, group, i);
+                }
         }
         return r;
 }
@@ -244,9 +262,14 @@ static int take_group(struct loader *loader, const config_setting_t *group,
 
 /* Parses a source's text and takes it over. */
 static int take_source(struct config *config, const struct config_source *source,
-                       struct config_problems *problems)
+                       struct config_proxied *proxied, struct config_problems *problems)
 {
-        struct loader loader = {.config = config, .source = source, .problems = problems};
+        struct loader loader = {
+                .config = config,
+                .proxied = proxied,
+                .source = source,
+                .problems = problems,
+        };
         config_t parsed;
         int r = 0;
 
@@ -260,25 +283,25 @@ static int take_source(struct config *config, const struct config_source *source
 }
 
 static int take_text(struct config *config, const char *text, const char *file, unsigned line,
-                     struct config_problems *problems)
+                     struct config_proxied *proxied, struct config_problems *problems)
 {
         struct config_source source = CONFIG_SOURCE_NULL;
         int r = config_source_take(&source, text, file, line, problems);
 
         if (r == 0)
-                r = take_source(config, &source, problems);
+                r = take_source(config, &source, proxied, problems);
         config_source_free(&source);
         return r == -EINVAL ? 0 : r;
 }
 
 static int take_file(struct config *config, const struct config_origin *origin,
-                     struct config_problems *problems)
+                     struct config_proxied *proxied, struct config_problems *problems)
 {
         struct config_source source = CONFIG_SOURCE_NULL;
         int r = config_source_read(&source, origin->path, problems);
 
         if (r == 0)
-                r = take_source(config, &source, problems);
+                r = take_source(config, &source, proxied, problems);
         config_source_free(&source);
         if (r == -ENOENT) {
                 if (origin->is_optional)
@@ -337,14 +360,17 @@ int config_load(struct config *ret_config, const struct config_origin *origin,
                 struct config_problems *problems)
 {
         struct config config = CONFIG_NULL;
+        struct config_proxied proxied = {0};
         int outcome = CONFIG_LOADED, r = init_defaults(&config);
 
         *ret_config = CONFIG_NULL;
         if (r == 0)
-                r = outcome = take_file(&config, origin, problems);
+                r = outcome = take_file(&config, origin, &proxied, problems);
         for (size_t i = 0; i < origin->n_overrides && r >= 0; i++)
                 r = take_text(&config, origin->overrides[i], "command line", (unsigned)i + 1,
-                              problems);
+                              &proxied, problems);
+        if (r >= 0)
+                config_proxied_check(&proxied, &config, problems);
         if (r >= 0 && problems->n_problems > 0)
                 r = -EINVAL;
         if (r < 0) {

@@ -46,6 +46,8 @@ int figures_collect(struct figures *ret_figures, struct figures_sources *sources
         struct figures figures = {
                 .n_connections = pool_load(acceptor->pool),
                 .max_connections = acceptor->admission.max_connections,
+                .n_probes = acceptor->n_probes,
+                .n_awaiting_header = acceptor->vestibule.n_guests,
                 .reloads = sources->reloads,
         };
         int r;

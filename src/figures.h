@@ -42,6 +42,8 @@ struct figures {
         uint64_t n_connections; /* open, or on their way to a worker */
         uint64_t max_connections;
         uint64_t n_refused[N_ADMISSION_VERDICTS];
+        uint64_t n_probes; /* gone before the first byte of the PROXY header that had to come */
+        uint64_t n_awaiting_header; /* waiting for theirs now; none of n_connections */
         struct stats_total total;
         struct figures_listener *listeners;
         size_t n_listeners; /* those that are gone included */

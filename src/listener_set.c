@@ -59,6 +59,7 @@ static unsigned expand(const struct config *config, const struct config_listener
                         .keepalive_idle_s = (int)config->tcp_keepalive.idle_s,
                         .keepalive_interval_s = (int)config->tcp_keepalive.interval_s,
                         .keepalive_count = (int)config->tcp_keepalive.count,
+                        .proxy_protocol = listener->proxy_protocol,
                 };
                 if (listener->address[0] == '/')
                         strcpy(options[i].path, listener->address);

@@ -22,6 +22,7 @@ struct listener_options {
         int keepalive_idle_s; /* 0: off */
         int keepalive_interval_s;
         int keepalive_count;
+        bool proxy_protocol; /* the listener's owner expects a PROXY header first */
 };
 
 /*

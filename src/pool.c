@@ -12,13 +12,16 @@
 #include "util.h"
 #include "worker.h"
 
+void pool_release(struct pool *pool)
+{
+        if (atomic_load(&pool->is_waiting))
+                uv_async_send(&pool->release);
+}
+
 /* In a worker's thread. */
 static void on_released(void *user)
 {
-        struct pool *pool = user;
-
-        if (atomic_load(&pool->is_waiting))
-                uv_async_send(&pool->release);
+        pool_release(user);
 }
 
 static void on_release_async(uv_async_t *release)

@@ -66,5 +66,8 @@ uint64_t pool_load(const struct pool *pool);
 /* Asks for a call of on_release as soon as a connection ends. It has to be asked for each time. */
 void pool_await_release(struct pool *pool);
 
+/* A place that is none of the workers' has come free: if it was asked for, on_release is called. */
+void pool_release(struct pool *pool);
+
 /* Adds up the workers' counters. */
 void pool_stats(const struct pool *pool, struct stats_total *ret_total);

@@ -81,6 +81,8 @@ static void report_total(const struct figures *figures)
         for (unsigned verdict = ADMITTED + 1; verdict < N_ADMISSION_VERDICTS; verdict++)
                 add_prefixed(&record, "refused", admission_verdict_name(verdict),
                              figures->n_refused[verdict]);
+        record_number(&record, "probes", figures->n_probes);
+        record_number(&record, "awaiting_header", figures->n_awaiting_header);
         for (unsigned reason = 0; reason < N_ECHO_REASONS; reason++)
                 add_prefixed(&record, "closed", echo_reason_name(reason), total->closed[reason]);
         record_number(&record, "received_bytes", total->received_bytes);

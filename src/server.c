@@ -317,7 +317,7 @@ static void check_drained(struct server *server)
         if (server->state != DRAINING)
                 return;
         pool_await_release(&server->pool);
-        if (pool_load(&server->pool) == 0)
+        if (acceptor_load(&server->acceptor) == 0)
                 stop(server);
 }
 
@@ -329,13 +329,19 @@ static void on_release(void *user)
         check_drained(server);
 }
 
+static void reset_all(struct server *server)
+{
+        pool_reset_all(&server->pool);
+        acceptor_reset_guests(&server->acceptor);
+}
+
 /* SIGTERM or SIGINT. */
 static void terminate(struct server *server, int number)
 {
         if (server->state == DRAINING) {
                 log_notice("%s again: resetting %llu connections", strsignal(number),
-                           (unsigned long long)pool_load(&server->pool));
-                pool_reset_all(&server->pool);
+                           (unsigned long long)acceptor_load(&server->acceptor));
+                reset_all(server);
                 return;
         }
         if (server->state != RUNNING)
@@ -346,7 +352,7 @@ static void terminate(struct server *server, int number)
         acceptor_finish(&server->acceptor);
         log_notice("%s: no longer accepting, waiting %.3f s for %llu connections",
                    strsignal(number), (double)server->config.drain_timeout_ms / 1e3,
-                   (unsigned long long)pool_load(&server->pool));
+                   (unsigned long long)acceptor_load(&server->acceptor));
         uv_timer_start(&server->drain_timer, on_drain_timeout,
                        (uint64_t)server->config.drain_timeout_ms, 0);
         check_drained(server);
@@ -393,14 +399,14 @@ static void on_drain_timeout(uv_timer_t *timer)
         struct server *server = CONTAINER_OF(timer->loop, struct server, loop);
 
         log_notice("drain_timeout: resetting %llu connections",
-                   (unsigned long long)pool_load(&server->pool));
-        pool_reset_all(&server->pool);
+                   (unsigned long long)acceptor_load(&server->acceptor));
+        reset_all(server);
 }
 
 static void on_status(uv_timer_t *timer)
 {
         struct server *server = CONTAINER_OF(timer->loop, struct server, loop);
-        uint64_t load = pool_load(&server->pool);
+        uint64_t load = acceptor_load(&server->acceptor);
 
         if (load == server->reported_load)
                 return;

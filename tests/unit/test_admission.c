@@ -6,9 +6,15 @@
 
 #define NETWORKS_MAX 8
 
-static struct prefix allowed[NETWORKS_MAX], denied[NETWORKS_MAX];
-static struct prefix_list allow = {.prefixes = allowed}, deny = {.prefixes = denied};
-static struct admission admission = {.allow = &allow, .deny = &deny, .max_connections = 10};
+static struct prefix allowed[NETWORKS_MAX], denied[NETWORKS_MAX], believed[NETWORKS_MAX];
+static struct prefix_list allow = {.prefixes = allowed}, deny = {.prefixes = denied},
+                          proxy_sources = {.prefixes = believed};
+static struct admission admission = {
+        .allow = &allow,
+        .deny = &deny,
+        .proxy_sources = &proxy_sources,
+        .max_connections = 10,
+};
 
 static void add(struct prefix_list *list, const char *network)
 {
@@ -157,10 +163,45 @@ Test(admission, who_is_denied_is_not_told_that_it_is_full)
         cr_assert_eq(admission_decide(&admission, &peer, 10), REFUSED_DENY);
 }
 
+static bool believes(const char *peer)
+{
+        struct address address;
+
+        cr_assert_eq(address_parse(&address, peer, 51000), 0, "%s", peer);
+        return admission_believes(&admission, &address);
+}
+
+Test(admission, only_proxy_sources_are_believed)
+{
+        cr_assert_not(believes("192.0.2.1"));
+        add(&proxy_sources, "192.0.2.0/24");
+        add(&allow, "2001:db8::/32");
+        cr_assert(believes("192.0.2.1"));
+        cr_assert_not(believes("192.0.3.1"));
+        cr_assert_not(believes("2001:db8::1"));
+        add(&proxy_sources, "2001:db8::1");
+        cr_assert(believes("2001:db8::1"));
+        cr_assert_not(believes("2001:db8::2"));
+}
+
+/* The lists are about clients, and it is none. */
+Test(admission, a_proxy_may_be_denied_and_believed)
+{
+        add(&proxy_sources, "192.0.2.1");
+        add(&deny, "192.0.2.1");
+        cr_assert(believes("192.0.2.1"));
+}
+
+Test(admission, unix_peers_are_believed)
+{
+        cr_assert(admission_believes(&admission, &(struct address){.family = AF_UNIX}));
+}
+
 Test(admission, verdicts_have_the_names_of_the_metrics)
 {
         cr_assert_str_eq(admission_verdict_name(REFUSED_DENY), "deny");
         cr_assert_str_eq(admission_verdict_name(REFUSED_FULL), "full");
+        cr_assert_str_eq(admission_verdict_name(REFUSED_PROXY_HEADER), "proxy_header");
         for (enum admission_verdict verdict = 0; verdict < N_ADMISSION_VERDICTS; verdict++)
                 cr_assert_not_null(admission_verdict_name(verdict));
 }

@@ -198,6 +198,8 @@ static void generate(char *text)
         append_section(text, SECTION_KEEPALIVE);
         strcat(text, "};\n");
         append_section(text, SECTION_TOP);
+        if (!strstr(text, "proxy_sources = "))
+                strcat(text, "proxy_sources = [ \"::1\" ];\n");
 }
 
 Test(config_print, many_generated_configurations_read_back)
@@ -209,9 +211,10 @@ Test(config_print, many_generated_configurations_read_back)
         for (unsigned i = 0; i < 2000; i++) {
                 generate(text);
                 load_text(text);
-                /* Two paths may be the same; nothing else may be wrong. */
+                /* Two paths may be the same, and a list may be empty; nothing else may be wrong. */
                 if (loading.result < 0) {
-                        expect_problem("f:", "same address and port");
+                        if (!strstr(problems_text(), "needs proxy_sources, which is empty"))
+                                expect_problem("f:", "same address and port");
                         continue;
                 }
                 expect_round_trip();

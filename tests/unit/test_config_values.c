@@ -206,12 +206,9 @@ Test(config_values, a_mapped_network_that_is_too_wide_is_not_called_too_long)
 
 Test(config_values, reserved_options_take_their_default_and_refuse_the_rest)
 {
-        expect_good("max_connections_per_source = 0; connection_rate_per_source = 0.0;"
-                    "proxy_sources = []; listeners = ( { proxy_protocol = false; } );");
+        expect_good("max_connections_per_source = 0; connection_rate_per_source = 0.0;");
         expect_refused(SECTION_TOP, "max_connections_per_source", "1");
         expect_refused(SECTION_TOP, "connection_rate_per_source", "0.5");
-        expect_refused(SECTION_TOP, "proxy_sources", "[ \"::1\" ]");
-        expect_refused(SECTION_LISTENERS, "proxy_protocol", "true");
         expect_only_problem("metrics = { port = 9007; };", "f:1: metrics: ", "not supported");
 }
 
