@@ -145,6 +145,12 @@ Test(install, an_existing_configuration_is_not_overwritten)
         cr_assert_str_eq(outcome.out, "workers = 1; # mine\n");
 }
 
+Test(install, the_examples_are_with_the_documentation)
+{
+        assert_file("/usr/share/doc/echod/examples/haproxy.cfg", 0644);
+        assert_file("/usr/share/doc/echod/examples/minimal.conf", 0644);
+}
+
 Test(install, the_manual_pages_are_in_their_sections)
 {
         assert_file("/usr/share/man/man1/echoc.1", 0644);
