@@ -2,7 +2,8 @@
  * The happy path:
  *  1. connection_open() watches the socket for input.
  *  2. on_event() reads once into the context's buffer and writes it back at once.
- *  3. The socket took everything: back to 2. Nothing was allocated or copied.
+ *  3. The socket took everything: back to 2. Nothing was allocated or copied. After a turn that
+ *     moved much, 2 is done past the buffer, see bypass.h.
  *  4. It did not: the rest is copied, and the socket is watched for room instead of input.
  *  5. on_event() writes the rest; when all is written, back to 2.
  *  6. End of input: close. on_poll_closed() frees the connection and tells the worker.
@@ -13,6 +14,7 @@
  *
  * What can go wrong:
  *  - the descriptor cannot be watched: connection_open() fails, the caller still has it;
+ *  - there is no bypass, or nothing comes of it: the turn goes through the buffer;
  *  - the peer resets, or a read or write fails: closed with a reset, reason reset or error;
  *  - no memory for the copy of 4, or the watch cannot be changed: the same, reason error;
  *  - a timeout: connection_on_due() ends the connection as the echo's table says;
@@ -60,6 +62,7 @@ int connection_open(struct connection_context *context, const struct arrival *ar
         connection->opened_ms = connection->last_activity_ms;
         connection->pending = NULL;
         connection->n_unsent = 0;
+        connection->n_bypasses = 0;
         timer_entry_init(&connection->timer);
         connection->listener = arrival->listener;
         connection->peer = arrival->peer;
@@ -98,41 +101,84 @@ static void drop_pending(struct connection *connection)
         connection->pending = NULL;
 }
 
-static void on_readable(struct connection *connection, int descriptor)
+/* What came of one turn's reading and writing back. */
+struct transfer {
+        size_t n_in, n_out;
+        const char *rest; /* the bytes that did not go out */
+        int error;        /* positive; 0: none, or only: not now */
+        bool is_end;      /* of the input */
+};
+
+/* False: nothing came of it. */
+static bool use_bypass(struct connection *connection, int descriptor, struct transfer *transfer)
 {
         struct connection_context *context = connection->context;
-        ssize_t n_read, n_written;
-        enum echo_action action;
-        int error;
+        int r = bypass_echo(&context->bypass, descriptor, context->buffer, context->buffer_size,
+                            &transfer->n_in, &transfer->n_out);
 
-        n_read = read(descriptor, context->buffer, context->buffer_size);
-        if (n_read <= 0) {
-                if (n_read == 0)
-                        connection_end(connection, ECHO_EOF);
-                else if (!is_again(errno))
-                        connection_end(connection, reason_of_error(errno));
-                return;
-        }
-        n_written = write(descriptor, context->buffer, (size_t)n_read);
-        error = n_written < 0 && !is_again(errno) ? errno : 0;
-        n_written = MAX(n_written, 0);
+        transfer->rest = context->buffer;
+        transfer->error = r < 0 ? -r : 0;
+        return r != BYPASS_NOTHING;
+}
+
+static void use_buffer(struct connection *connection, int descriptor, struct transfer *transfer)
+{
+        struct connection_context *context = connection->context;
+        ssize_t n_read = read(descriptor, context->buffer, context->buffer_size), n_written = 0;
+
+        transfer->is_end = n_read == 0;
+        if (n_read > 0)
+                n_written = write(descriptor, context->buffer, (size_t)n_read);
+        if ((n_read < 0 || n_written < 0) && !is_again(errno))
+                transfer->error = errno;
+        transfer->n_in = (size_t)MAX(n_read, 0);
+        transfer->n_out = (size_t)MAX(n_written, 0);
+        transfer->rest = context->buffer + transfer->n_out;
+}
+
+static enum echo_action count(struct connection *connection, const struct transfer *transfer)
+{
+        struct connection_context *context = connection->context;
+
         connection->last_activity_ms = uv_now(context->loop);
-        stats_add(&context->stats->received_bytes, (uint64_t)n_read);
-        stats_add(&context->stats->sent_bytes, (uint64_t)n_written);
-        action = echo_received(&connection->echo, (size_t)n_read, (size_t)n_written);
-        if (error) {
-                connection_end(connection, reason_of_error(error));
-                return;
+        if (transfer->n_in >= BYPASS_WORTHWHILE) {
+                connection->n_bypasses = BYPASS_TURNS;
+                context->n_events++;
+        } else if (connection->n_bypasses > 0) {
+                connection->n_bypasses--;
         }
-        if (action == ECHO_READ)
-                return;
-        connection->pending = pending_new(context->buffer + n_written, connection->echo.pending);
-        if (!connection->pending) {
+        stats_add(&context->stats->received_bytes, transfer->n_in);
+        stats_add(&context->stats->sent_bytes, transfer->n_out);
+        return echo_received(&connection->echo, transfer->n_in, transfer->n_out);
+}
+
+/* Keeps what did not go out. False: there is no memory for it. */
+static bool keep(struct connection *connection, const char *rest)
+{
+        connection->pending = pending_new(rest, connection->echo.pending);
+        if (!connection->pending)
+                return false;
+        stats_add(&connection->context->stats->pending_bytes, connection->echo.pending);
+        return true;
+}
+
+static void on_readable(struct connection *connection, int descriptor)
+{
+        struct transfer transfer = {0};
+        enum echo_action action = ECHO_READ;
+
+        if (connection->n_bypasses == 0 || !use_bypass(connection, descriptor, &transfer))
+                use_buffer(connection, descriptor, &transfer);
+        if (transfer.n_in > 0)
+                action = count(connection, &transfer);
+        if (transfer.is_end)
+                connection_end(connection, ECHO_EOF);
+        else if (transfer.error)
+                connection_end(connection, reason_of_error(transfer.error));
+        else if (action == ECHO_WRITE && !keep(connection, transfer.rest))
                 connection_end(connection, ECHO_ERROR);
-                return;
-        }
-        stats_add(&context->stats->pending_bytes, connection->echo.pending);
-        follow(connection, action);
+        else if (action == ECHO_WRITE)
+                follow(connection, action);
 }
 
 static void on_writable(struct connection *connection, int descriptor)

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "address.h"
+#include "bypass.h"
 #include "deadline.h"
 #include "slab.h"
 #include "stats.h"
@@ -33,10 +34,12 @@ struct connection_context {
         struct slab slab;
         char *buffer; /* every read goes into it, and is written out of it at once */
         size_t buffer_size;
+        struct bypass bypass; /* of the buffer, for streams */
         struct connection_limits limits;
         struct stats *stats;
-        uint64_t n_events; /* that connections had; whoever polls sees by it whether there was work
-                            */
+        /* That connections had; whoever polls sees by it whether there was work. What moves much
+         * counts twice: it is not for a stream that anybody should poll. */
+        uint64_t n_events;
         void (*on_closed)(void *user); /* after a connection has been freed */
         void *user;
 };

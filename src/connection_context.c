@@ -15,6 +15,7 @@ int connection_context_init(struct connection_context *context, uv_loop_t *loop,
                 .loop = loop,
                 .buffer_size = buffer_size,
                 .stats = stats,
+                .bypass = BYPASS_NULL,
         };
         context->buffer = malloc(buffer_size);
         if (!context->buffer)
@@ -35,6 +36,7 @@ void connection_context_close(struct connection_context *context)
 
 void connection_context_free(struct connection_context *context)
 {
+        bypass_close(&context->bypass);
         slab_destroy(&context->slab);
         free(context->buffer);
 }

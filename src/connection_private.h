@@ -25,7 +25,8 @@ struct connection {
         uint64_t last_activity_ms; /* loop time of the last byte, either way */
         struct pending *pending;   /* what the socket did not take, or NULL */
         int descriptor;
-        int n_unsent; /* what the kernel held of the output when idle_timeout came last */
+        int n_unsent;       /* what the kernel held of the output when idle_timeout came last */
+        uint8_t n_bypasses; /* so many turns yet it is taken for a stream */
         struct timer_entry timer;
         uint64_t opened_ms;
 };

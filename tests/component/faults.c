@@ -1,6 +1,7 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -34,6 +35,10 @@ static const int USUAL_ERRORS[N_FAULT_TARGETS] = {
         [FAULT_READ] = EIO,
         [FAULT_RECV] = EIO,
         [FAULT_WRITE] = EIO,
+        [FAULT_SPLICE_IN] = ECONNRESET,
+        [FAULT_SPLICE_OUT] = EPIPE,
+        [FAULT_PIPE2] = EMFILE,
+        [FAULT_FCNTL] = EPERM,
         [FAULT_ACCEPT4] = EMFILE,
         [FAULT_SOCKET] = EMFILE,
         [FAULT_BIND] = EADDRINUSE,
@@ -238,6 +243,34 @@ ssize_t __wrap_write(int descriptor, const void *bytes, size_t length)
         return taken < 0 ? -1 : __real_write(descriptor, bytes, (size_t)taken);
 }
 
+static bool is_pipe(int descriptor)
+{
+        struct stat status;
+
+        return fstat(descriptor, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+ssize_t __real_splice(int in, off64_t *at, int out, off64_t *to, size_t length, unsigned flags);
+ssize_t __wrap_splice(int in, off64_t *at, int out, off64_t *to, size_t length, unsigned flags);
+ssize_t __wrap_splice(int in, off64_t *at, int out, off64_t *to, size_t length, unsigned flags)
+{
+        bool is_out = is_pipe(in);
+        ssize_t taken = (ssize_t)length;
+
+        if (strikes(is_out ? FAULT_SPLICE_OUT : FAULT_SPLICE_IN))
+                return -1;
+        if (is_out)
+                taken = cut_write(length);
+        return taken < 0 ? -1 : __real_splice(in, at, out, to, (size_t)taken, flags);
+}
+
+int __real_fcntl64(int descriptor, int command, long argument);
+int __wrap_fcntl64(int descriptor, int command, long argument);
+int __wrap_fcntl64(int descriptor, int command, long argument)
+{
+        return strikes(FAULT_FCNTL) ? -1 : __real_fcntl64(descriptor, command, argument);
+}
+
 void __real_service_manager_ready(void);
 void __wrap_service_manager_ready(void);
 void __wrap_service_manager_ready(void)
@@ -257,6 +290,7 @@ void __wrap_service_manager_ready(void)
                 return strikes(target) ? (failure) : __real_##name arguments; \
         }
 
+WRAP(int, pipe2, FAULT_PIPE2, -1, (int ends[2], int flags), (ends, flags))
 WRAP(int, accept4, FAULT_ACCEPT4, -1,
      (int descriptor, struct sockaddr *address, socklen_t *length, int flags),
      (descriptor, address, length, flags))

@@ -14,6 +14,10 @@ enum fault_target {
         FAULT_READ,
         FAULT_RECV,
         FAULT_WRITE,
+        FAULT_SPLICE_IN,  /* into a pipe */
+        FAULT_SPLICE_OUT, /* of a pipe */
+        FAULT_PIPE2,
+        FAULT_FCNTL,
         FAULT_ACCEPT4,
         FAULT_SOCKET,
         FAULT_BIND,
@@ -54,7 +58,10 @@ unsigned faults_n_calls(enum fault_target target);
 /* Calls so far of whatever allocates memory. */
 unsigned faults_n_allocations(void);
 
-/* The next write takes `length` bytes (0: EAGAIN at once), the one after it fails with EAGAIN. */
+/*
+ * The next write (or splice out of a pipe) takes `length` bytes (0: EAGAIN at once), the one after
+ * it fails with EAGAIN.
+ */
 void faults_cut_write(size_t length);
 
 /* The same for every write from now on. */

@@ -14,12 +14,23 @@ struct scene {
         unsigned n_descriptors;
 };
 
+/* A worker keeps the pipe that it makes for its first stream. */
+static void have_a_pipe_made(struct daemon *daemon)
+{
+        int client = client_connect(daemon->port);
+
+        client_exchange(client, 8 << 20, 1 << 18);
+        close(client);
+        await_statistic(daemon, "connections", 1);
+}
+
 static struct scene set_scene(void)
 {
         struct scene scene = {.daemon = DAEMON("-o", "workers = 1; write_timeout = 0;")};
 
         scene.neighbour = client_connect(scene.daemon->port);
         client_echo(scene.neighbour, "before");
+        have_a_pipe_made(scene.daemon);
         scene.n_descriptors = daemon_count_descriptors(scene.daemon);
         return scene;
 }
