@@ -10,7 +10,7 @@
  *  - a listener cannot be opened: those opened with it are closed again, nothing has changed;
  *  - a client is refused: reset, counted, logged at a limited rate;
  *  - a PROXY header comes from elsewhere, or does not come as it should: the same, on_ended();
- *  - the pool cannot take it, for lack of memory, or accept4(2) fails for lack of something: all
+ *  - no memory for its source, or for the pool to take it, or accept4(2) fails for lack of it: all
  *    listeners pause for RETRY_MS. Nothing spins, nobody is dropped who is not accepted yet.
  */
 
@@ -24,8 +24,10 @@
 #include "connection_freeze.h"
 #include "pool.h"
 #include "socket.h"
+#include "sources.h"
 
-#define RETRY_MS 100
+#define RETRY_MS  100
+#define NS_PER_MS UINT64_C(1000000)
 
 static void on_accept(void *user, struct listener *listener, int descriptor,
                       const struct address *peer);
@@ -55,6 +57,9 @@ int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
 
         *acceptor = (struct acceptor){.loop = loop, .pool = pool};
         listener_set_init(&acceptor->listeners, loop, &EVENTS, acceptor);
+        r = sources_init(&acceptor->sources);
+        if (r < 0)
+                return r;
         r = uv_timer_init(loop, &acceptor->retry);
         if (r < 0)
                 return r;
@@ -74,6 +79,11 @@ int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
 void acceptor_inherit(struct acceptor *acceptor, struct inherited *inherited)
 {
         listener_set_inherit(&acceptor->listeners, inherited);
+}
+
+static uint64_t now_ns(const struct acceptor *acceptor)
+{
+        return uv_now(acceptor->loop) * NS_PER_MS;
 }
 
 uint64_t acceptor_load(const struct acceptor *acceptor)
@@ -121,11 +131,23 @@ int acceptor_apply(struct acceptor *acceptor, const struct config *config, uint6
                 .deny = &config->deny,
                 .proxy_sources = &config->proxy_sources,
                 .max_connections = max_connections,
+                .sources = &acceptor->sources,
         };
+        sources_limit(&acceptor->sources, acceptor->pool, config, now_ns(acceptor));
         acceptor->is_rejecting = config->when_full == WHEN_FULL_REJECT;
         check_room(acceptor);
         update(acceptor);
         return 0;
+}
+
+/* Hands over who is counted. */
+static int post(struct acceptor *acceptor, const struct arrival *arrival)
+{
+        int r = pool_post(acceptor->pool, arrival);
+
+        if (r < 0)
+                source_release(arrival->source);
+        return r;
 }
 
 int acceptor_readmit(struct acceptor *acceptor, struct frozen *frozen)
@@ -134,7 +156,9 @@ int acceptor_readmit(struct acceptor *acceptor, struct frozen *frozen)
         int r;
 
         arrival->listener = labels_keep(&acceptor->listeners.labels, arrival->listener);
-        r = arrival->listener ? pool_post(acceptor->pool, arrival) : -ENOMEM;
+        r = arrival->listener ? sources_count(&acceptor->sources, arrival) : -ENOMEM;
+        if (r == 0)
+                r = post(acceptor, arrival);
         if (r < 0) {
                 socket_reset(arrival->descriptor);
                 connection_free_frozen(frozen);
@@ -196,17 +220,17 @@ static void drop(struct acceptor *acceptor, const struct arrival *arrival, int e
 }
 
 /* Asks admission about a client beside whom `n_others` are in. True: he is on his way in. */
-static bool decide(struct acceptor *acceptor, const struct arrival *arrival, uint64_t n_others)
+static bool decide(struct acceptor *acceptor, struct arrival *arrival, uint64_t n_others)
 {
-        enum admission_verdict verdict =
-                admission_decide(&acceptor->admission, &arrival->peer, n_others);
-        int r;
+        int r = admission_decide(&acceptor->admission, &arrival->peer, n_others, now_ns(acceptor),
+                                 &arrival->source);
 
-        if (verdict != ADMITTED) {
-                refuse(acceptor, arrival, verdict, NULL);
+        if (r > 0) {
+                refuse(acceptor, arrival, (enum admission_verdict)r, NULL);
                 return false;
         }
-        r = pool_post(acceptor->pool, arrival);
+        if (r == ADMITTED)
+                r = post(acceptor, arrival);
         if (r < 0) {
                 drop(acceptor, arrival, r);
                 return false;
@@ -245,7 +269,7 @@ static void on_accept(void *user, struct listener *listener, int descriptor,
                       const struct address *peer)
 {
         struct acceptor *acceptor = user;
-        const struct arrival arrival = {
+        struct arrival arrival = {
                 .descriptor = descriptor,
                 .peer = *peer,
                 .listener = listener->label,
@@ -269,7 +293,7 @@ static void on_announced(void *user, int descriptor, const struct address *clien
                          const char *listener)
 {
         struct acceptor *acceptor = user;
-        const struct arrival arrival = {
+        struct arrival arrival = {
                 .descriptor = descriptor,
                 .peer = *client,
                 .listener = listener,
@@ -371,4 +395,5 @@ void acceptor_close(struct acceptor *acceptor)
 void acceptor_free(struct acceptor *acceptor)
 {
         listener_set_free(&acceptor->listeners);
+        source_table_destroy(&acceptor->sources);
 }

@@ -12,6 +12,7 @@
 #include "admission.h"
 #include "listener_set.h"
 #include "log.h"
+#include "source_table.h"
 #include "vestibule.h"
 
 struct config;
@@ -28,6 +29,7 @@ struct acceptor {
         struct listener_set listeners;
         struct vestibule vestibule; /* clients whose PROXY header has not come yet */
         struct admission admission;
+        struct source_table sources;
         bool is_rejecting;  /* when_full = "reject" */
         bool is_full;       /* paused until the pool has room */
         bool is_short;      /* paused until the timer, for lack of descriptors or memory */
@@ -42,7 +44,10 @@ struct acceptor {
 /* Room for a message on what could not be bound. */
 #define ACCEPTOR_PROBLEM_MAX LISTENER_SET_PROBLEM_MAX
 
-/* `pool` must have started before acceptor_apply(). An error of uv_timer_init(). */
+/*
+ * `pool` must have started before acceptor_apply(). An error of uv_timer_init(), or of
+ * getrandom(2).
+ */
 int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool);
 
 /* See listener_set_inherit(). */
@@ -52,13 +57,15 @@ void acceptor_inherit(struct acceptor *acceptor, struct inherited *inherited);
  * Puts a configuration into force, which must outlive it: opens listeners that are new, retires
  * those that are gone, leaves the others open. All or nothing: on failure (listener_open()'s)
  * everything is as before, and `problem` names the address. `max_connections` is at least 1.
+ * Where connections are limited by their source and were not before, those that are open are
+ * counted: waits for the workers.
  */
 int acceptor_apply(struct acceptor *acceptor, const struct config *config, uint64_t max_connections,
                    char problem[static ACCEPTOR_PROBLEM_MAX]);
 
 /*
- * Admits a connection that was frozen, whatever the limits are, and takes it over. Negative errno:
- * it has been reset.
+ * Admits a connection that was frozen, whatever the limits are, and takes it over. It counts like
+ * any other, in its source too. Negative errno: it has been reset.
  */
 int acceptor_readmit(struct acceptor *acceptor, struct frozen *frozen);
 

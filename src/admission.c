@@ -1,5 +1,7 @@
 #include "admission.h"
 
+#include "source_table.h"
+
 /* The length of the longest prefix in the list that contains the address; -1: none does. */
 static int longest_match(const struct prefix_list *list, const struct address *address)
 {
@@ -27,14 +29,24 @@ static bool is_allowed(const struct admission *admission, const struct address *
         return allowed > denied;
 }
 
-enum admission_verdict admission_decide(const struct admission *admission,
-                                        const struct address *peer, uint64_t n_open)
+static const enum admission_verdict VERDICTS[] = {
+        [SOURCE_ADMITTED] = ADMITTED,
+        [SOURCE_OVER_LIMIT] = REFUSED_SOURCE_LIMIT,
+        [SOURCE_OVER_RATE] = REFUSED_SOURCE_RATE,
+};
+
+int admission_decide(const struct admission *admission, const struct address *peer, uint64_t n_open,
+                     uint64_t now_ns, struct source **ret_source)
 {
+        int r;
+
+        *ret_source = NULL;
         if (!is_allowed(admission, peer))
                 return REFUSED_DENY;
         if (n_open >= admission->max_connections)
                 return REFUSED_FULL;
-        return ADMITTED;
+        r = source_table_admit(admission->sources, peer, now_ns, ret_source);
+        return r < 0 ? r : (int)VERDICTS[r];
 }
 
 bool admission_believes(const struct admission *admission, const struct address *peer)

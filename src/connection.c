@@ -36,6 +36,7 @@
 #include "connection_private.h"
 #include "pending.h"
 #include "socket.h"
+#include "source_table.h"
 #include "util.h"
 
 static void on_event(uv_poll_t *poll, int status, int events);
@@ -66,6 +67,7 @@ int connection_open(struct connection_context *context, const struct arrival *ar
         timer_entry_init(&connection->timer);
         connection->listener = arrival->listener;
         connection->peer = arrival->peer;
+        connection->source = arrival->source;
         stats_add(&context->stats->opened, 1);
         if (arrival->frozen)
                 action = connection_thaw(connection, arrival->frozen);
@@ -290,6 +292,8 @@ void connection_leave(struct connection *connection)
         drop_pending(connection);
         timer_wheel_cancel(&connection->timer);
         uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+        /* Before the socket is closed: a client that sees the end may come again at once. */
+        source_release(connection->source);
 }
 
 static void close_connection(struct connection *connection, bool is_reset)

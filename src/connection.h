@@ -18,13 +18,21 @@
 #include "timers.h"
 
 struct frozen;
+struct source;
 
 /* A connection that has been admitted, on its way to a worker. */
 struct arrival {
         int descriptor; /* an accepted, non-blocking stream socket */
         struct address peer;
         const char *listener;  /* names where it came in; must outlive the connection */
+        struct source *source; /* counts it, or NULL; see source_table.h */
         struct frozen *frozen; /* how far it had come in another loop; NULL: it is new */
+};
+
+/* How connections are counted that were not when they came. */
+struct census {
+        struct source *(*count)(void *user, const struct address *peer); /* may return NULL */
+        void *user;
 };
 
 /* What all connections of a worker share. Owned by the worker. */
@@ -59,10 +67,14 @@ void connection_context_free(struct connection_context *context);
 
 /*
  * Takes over the arrival's socket and echoes on it; goes on where a frozen one has stopped, and
- * frees that. On success the descriptor is the connection's; on failure (-ENOMEM, or what
- * uv_poll_init() says) still the caller's, as is what was frozen.
+ * frees that. On success the descriptor and the count in the source are the connection's; on
+ * failure
+ * (-ENOMEM, or what uv_poll_init() says) still the caller's, as is what was frozen.
  */
 int connection_open(struct connection_context *context, const struct arrival *arrival);
+
+/* Has every connection counted that is not. Visits each. */
+void connection_take_census(struct connection_context *context, const struct census *census);
 
 /* Puts new limits in force for every connection, open ones included. Visits each. */
 void connection_set_limits(struct connection_context *context,

@@ -66,6 +66,21 @@ void connection_for_each(struct connection_context *context,
         uv_walk(context->loop, on_walk, &(struct visitor){visit, user});
 }
 
+static void visit_count(struct connection *connection, void *user)
+{
+        const struct census *census = user;
+
+        if (!connection->source)
+                connection->source = census->count(census->user, &connection->peer);
+}
+
+void connection_take_census(struct connection_context *context, const struct census *census)
+{
+        struct census copy = *census;
+
+        connection_for_each(context, visit_count, &copy);
+}
+
 static void visit_limits(struct connection *connection, void *user)
 {
         (void)user;

@@ -29,6 +29,7 @@ struct connection {
         uint8_t n_bypasses; /* so many turns yet it is taken for a stream */
         struct timer_entry timer;
         uint64_t opened_ms;
+        struct source *source; /* counts it, or NULL */
 };
 
 static_assert(offsetof(struct connection, context) % SLAB_ALIGNMENT == 0,

@@ -100,6 +100,15 @@ int pool_freeze(struct pool *pool, struct list *frozen)
         return r;
 }
 
+int pool_take_census(struct pool *pool, const struct census *census)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < pool->n_workers && r == 0; i++)
+                r = worker_take_census(pool->workers[i], census);
+        return r;
+}
+
 void pool_set_limits(struct pool *pool, const struct connection_limits *limits)
 {
         for (size_t i = 0; i < pool->n_workers; i++)

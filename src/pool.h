@@ -47,6 +47,9 @@ int pool_post(struct pool *pool, const struct arrival *arrival);
  */
 int pool_freeze(struct pool *pool, struct list *frozen);
 
+/* See worker_take_census(). Waits for one worker after the other. */
+int pool_take_census(struct pool *pool, const struct census *census);
+
 void pool_set_limits(struct pool *pool, const struct connection_limits *limits);
 
 /* See worker_set_busy_poll(). */

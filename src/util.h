@@ -6,7 +6,7 @@
  * Errors come in two tiers, the same everywhere:
  *  - a negative return is a failure: a negative errno, which is also what libuv returns. It is
  *    passed up unchanged, and logged where somebody can say what it means: in main, server,
- *    acceptor, listener_set, worker, and those who hand over.
+ *    acceptor, listener_set, sources, worker, and those who hand over.
  *  - zero is success, and a positive return is an outcome of that function's own enum, which the
  *    caller must handle.
  */

@@ -29,10 +29,12 @@
 #include "connection_freeze.h"
 #include "log.h"
 #include "socket.h"
+#include "source_table.h"
 
-/* Of the main thread, which waits for the answer. */
-struct freeze_order {
-        struct list *frozen;
+/* What the main thread waits for. On its stack. */
+struct order {
+        const struct census *census; /* to be taken, or NULL */
+        struct list *frozen;         /* where everybody is to go, or NULL */
         int result;
         uv_sem_t is_done;
 };
@@ -45,8 +47,8 @@ struct mail {
         bool has_limits;
         uint64_t busy_poll_ns;
         bool has_busy_poll;
-        struct freeze_order *freeze_order;
-        uint64_t ping; /* 0: none */
+        struct order *order; /* or NULL */
+        uint64_t ping;       /* 0: none */
         bool must_reset;
         bool must_stop;
 };
@@ -264,18 +266,28 @@ int worker_post(struct worker *worker, const struct arrival *arrival)
         return r;
 }
 
-int worker_freeze(struct worker *worker, struct list *frozen)
+/* In the main thread, which waits. Returns the order's result. */
+static int give_order(struct worker *worker, struct order *order)
 {
-        struct freeze_order order = {.frozen = frozen};
-        int r = uv_sem_init(&order.is_done, 0);
+        int r = uv_sem_init(&order->is_done, 0);
 
         if (r < 0)
                 return r;
-        mail_open(worker)->freeze_order = &order;
+        mail_open(worker)->order = order;
         mail_send(worker);
-        uv_sem_wait(&order.is_done);
-        uv_sem_destroy(&order.is_done);
-        return order.result;
+        uv_sem_wait(&order->is_done);
+        uv_sem_destroy(&order->is_done);
+        return order->result;
+}
+
+int worker_freeze(struct worker *worker, struct list *frozen)
+{
+        return give_order(worker, &(struct order){.frozen = frozen});
+}
+
+int worker_take_census(struct worker *worker, const struct census *census)
+{
+        return give_order(worker, &(struct order){.census = census});
 }
 
 void worker_set_limits(struct worker *worker, const struct connection_limits *limits)
@@ -339,11 +351,22 @@ static void open_arrival(struct worker *worker, const struct arrival *arrival)
 
         if (r == 0)
                 return;
+        source_release(arrival->source);
         socket_reset(arrival->descriptor);
         connection_free_frozen(arrival->frozen);
         log_write_limited(&worker->failures, uv_now(&worker->loop), LOG_LEVEL_WARNING,
                           "connection dropped: %s", uv_strerror(r));
         on_closed(worker);
+}
+
+/* After the post the order is gone. */
+static void obey(struct worker *worker, struct order *order)
+{
+        if (order->census)
+                connection_take_census(&worker->context, order->census);
+        if (order->frozen)
+                order->result = connection_freeze_all(&worker->context, order->frozen);
+        uv_sem_post(&order->is_done);
 }
 
 static void on_mail(uv_async_t *wake_up)
@@ -363,11 +386,8 @@ static void on_mail(uv_async_t *wake_up)
         for (size_t i = 0; i < taken.n_arrivals; i++)
                 open_arrival(worker, &taken.arrivals[i]);
         free(taken.arrivals);
-        if (taken.freeze_order) {
-                taken.freeze_order->result =
-                        connection_freeze_all(&worker->context, taken.freeze_order->frozen);
-                uv_sem_post(&taken.freeze_order->is_done);
-        }
+        if (taken.order)
+                obey(worker, taken.order);
         if (taken.ping)
                 atomic_store_explicit(&worker->answer, taken.ping, memory_order_relaxed);
         if (taken.must_reset || taken.must_stop)

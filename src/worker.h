@@ -33,8 +33,8 @@ struct worker_options {
 int worker_start(struct worker **ret_worker, const struct worker_options *options);
 
 /*
- * Hands over an accepted socket. -ENOMEM: the descriptor is still the caller's. The arrival's
- * listener must outlive the worker.
+ * Hands over an accepted socket. -ENOMEM: the descriptor and the count in the source are still the
+ * caller's. The arrival's listener must outlive the worker.
  */
 int worker_post(struct worker *worker, const struct arrival *arrival);
 
@@ -44,6 +44,13 @@ int worker_post(struct worker *worker, const struct arrival *arrival);
  * error of uv_sem_init(): nothing has changed.
  */
 int worker_freeze(struct worker *worker, struct list *frozen);
+
+/*
+ * Has every connection counted that is not, those on their way included. The census's function is
+ * called in the worker's thread while the caller waits, so it may use what is the caller's. An
+ * error of uv_sem_init(): nobody is counted.
+ */
+int worker_take_census(struct worker *worker, const struct census *census);
 
 /* Puts new limits in force, for open connections too. */
 void worker_set_limits(struct worker *worker, const struct connection_limits *limits);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -61,6 +62,8 @@ static const int USUAL_ERRORS[N_FAULT_TARGETS] = {
         [FAULT_UV_MUTEX_INIT] = ENOMEM,
         [FAULT_UV_THREAD_CREATE] = EAGAIN,
         [FAULT_SIGNALFD] = EMFILE,
+        [FAULT_GETRANDOM] = ENOSYS,
+        [FAULT_UV_SEM_INIT] = EAGAIN,
 };
 
 void faults_fail(enum fault_target target, unsigned nth, unsigned count, int error)
@@ -336,3 +339,7 @@ WRAP(int, uv_thread_create, FAULT_UV_THREAD_CREATE, -errno,
      (uv_thread_t * thread, uv_thread_cb entry, void *user), (thread, entry, user))
 WRAP(int, signalfd, FAULT_SIGNALFD, -1, (int descriptor, const sigset_t *set, int flags),
      (descriptor, set, flags))
+WRAP(ssize_t, getrandom, FAULT_GETRANDOM, -1, (void *bytes, size_t length, unsigned flags),
+     (bytes, length, flags))
+WRAP(int, uv_sem_init, FAULT_UV_SEM_INIT, -errno, (uv_sem_t * semaphore, unsigned value),
+     (semaphore, value))

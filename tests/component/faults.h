@@ -40,6 +40,8 @@ enum fault_target {
         FAULT_UV_MUTEX_INIT,
         FAULT_UV_THREAD_CREATE,
         FAULT_SIGNALFD,
+        FAULT_GETRANDOM,
+        FAULT_UV_SEM_INIT,
         N_FAULT_TARGETS,
 };
 

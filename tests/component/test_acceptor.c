@@ -39,6 +39,7 @@ Test(acceptor, each_call_that_fails_at_start_leaves_nothing)
         struct lobby lobby;
 
         lobby_init(&lobby);
+        lobby.config.max_connections_per_source = 10;
         lobby_set_listeners(&lobby, 2, "127.0.0.1", 0, "127.0.0.2", 0);
         faults_force_each(init_and_apply, &lobby);
         lobby_close(&lobby);

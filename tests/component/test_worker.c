@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -98,6 +99,44 @@ Test(worker, starts_and_ends)
 
         yard_open(&yard);
         cr_assert_eq(worker_load(yard.worker), 0);
+        yard_close(&yard);
+}
+
+static struct source *count_one(void *user, const struct address *peer)
+{
+        unsigned *n_counted = user;
+
+        cr_assert_eq(peer->family, AF_UNIX);
+        ++*n_counted;
+        return NULL;
+}
+
+static void *open_gate_later(void *user)
+{
+        usleep(20000);
+        open_gate(user);
+        return NULL;
+}
+
+Test(worker, a_census_counts_those_on_their_way_too)
+{
+        struct yard yard;
+        unsigned n_counted = 0;
+        pthread_t thread;
+        int clients[2];
+
+        yard_open(&yard);
+        clients[0] = post(&yard);
+        client_echo(clients[0], "open");
+        close_gate(&yard);
+        clients[1] = post(&yard);
+        pthread_create(&thread, NULL, open_gate_later, &yard);
+        cr_assert_eq(worker_take_census(yard.worker, &(struct census){count_one, &n_counted}), 0);
+        cr_assert_eq(n_counted, 2);
+        pthread_join(thread, NULL);
+        close(clients[0]);
+        close(clients[1]);
+        await_released(&yard, 2);
         yard_close(&yard);
 }
 

@@ -128,6 +128,7 @@ Test(log, usr1_logs_the_statistics)
         client_expect_reset(refused);
         await_statistics(daemon,
                          "statistics connections=1 accepted=1 refused_deny=1 refused_full=0 "
+                         "refused_source_limit=0 refused_source_rate=0 refused_proxy_header=0 "
                          ".*received_bytes=12 sent_bytes=12 pending_bytes=0 .*reloads_success=0 ");
         cr_assert(command_matches(daemon->log,
                                   "listener_figures listener=127\\.0\\.0\\.1:[0-9]+ accepted=1$"));

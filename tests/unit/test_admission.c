@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "admission.h"
+#include "source_table.h"
 #include "util.h"
 
 #define NETWORKS_MAX 8
@@ -9,12 +10,36 @@
 static struct prefix allowed[NETWORKS_MAX], denied[NETWORKS_MAX], believed[NETWORKS_MAX];
 static struct prefix_list allow = {.prefixes = allowed}, deny = {.prefixes = denied},
                           proxy_sources = {.prefixes = believed};
+static struct source_table sources;
 static struct admission admission = {
         .allow = &allow,
         .deny = &deny,
         .proxy_sources = &proxy_sources,
         .max_connections = 10,
+        .sources = &sources,
 };
+
+static void open_table(void)
+{
+        source_table_init(&sources, (const uint8_t[SIPHASH_KEY_SIZE]){0});
+}
+
+static void close_table(void)
+{
+        source_table_destroy(&sources);
+}
+
+TestSuite(admission, .init = open_table, .fini = close_table);
+
+/* While so many are open. Who is admitted is gone again at once. */
+static int decide_while(const struct address *peer, uint64_t n_open)
+{
+        struct source *source;
+        int r = admission_decide(&admission, peer, n_open, 0, &source);
+
+        source_release(source);
+        return r;
+}
 
 static void add(struct prefix_list *list, const char *network)
 {
@@ -22,19 +47,19 @@ static void add(struct prefix_list *list, const char *network)
         cr_assert_eq(prefix_parse(&list->prefixes[list->n_prefixes++], network), 0, "%s", network);
 }
 
-static enum admission_verdict decide(const char *peer)
+static int decide(const char *peer)
 {
         struct address address;
 
         cr_assert_eq(address_parse(&address, peer, 51000), 0, "%s", peer);
-        return admission_decide(&admission, &address, 0);
+        return decide_while(&address, 0);
 }
 
-static enum admission_verdict decide_unix(uint64_t n_open)
+static int decide_unix(uint64_t n_open)
 {
         const struct address peer = {.family = AF_UNIX};
 
-        return admission_decide(&admission, &peer, n_open);
+        return decide_while(&peer, n_open);
 }
 
 Test(admission, empty_lists_admit_everybody)
@@ -143,10 +168,10 @@ Test(admission, the_last_place_is_given_and_the_next_is_not)
 {
         const struct address peer = {.family = AF_INET};
 
-        cr_assert_eq(admission_decide(&admission, &peer, 9), ADMITTED);
-        cr_assert_eq(admission_decide(&admission, &peer, 10), REFUSED_FULL);
-        cr_assert_eq(admission_decide(&admission, &peer, 11), REFUSED_FULL);
-        cr_assert_eq(admission_decide(&admission, &peer, UINT64_MAX), REFUSED_FULL);
+        cr_assert_eq(decide_while(&peer, 9), ADMITTED);
+        cr_assert_eq(decide_while(&peer, 10), REFUSED_FULL);
+        cr_assert_eq(decide_while(&peer, 11), REFUSED_FULL);
+        cr_assert_eq(decide_while(&peer, UINT64_MAX), REFUSED_FULL);
 }
 
 Test(admission, unix_peers_need_a_place_too)
@@ -160,7 +185,69 @@ Test(admission, who_is_denied_is_not_told_that_it_is_full)
 
         add(&deny, "192.0.2.1");
         cr_assert_eq(address_parse(&peer, "192.0.2.1", 1), 0);
-        cr_assert_eq(admission_decide(&admission, &peer, 10), REFUSED_DENY);
+        cr_assert_eq(decide_while(&peer, 10), REFUSED_DENY);
+}
+
+static void limit(uint32_t max_connections, double rate)
+{
+        source_table_set_limits(&sources, &(struct source_limits){max_connections, rate}, 0);
+}
+
+Test(admission, a_source_may_have_so_many_connections_and_no_more)
+{
+        struct address peer = {.family = AF_INET, .ip = {192, 0, 2, 1}};
+        struct source *first, *second;
+
+        limit(1, 0);
+        cr_assert_eq(admission_decide(&admission, &peer, 0, 0, &first), ADMITTED);
+        cr_assert_not_null(first);
+        cr_assert_eq(admission_decide(&admission, &peer, 1, 0, &second), REFUSED_SOURCE_LIMIT);
+        cr_assert_null(second);
+        source_release(first);
+        cr_assert_eq(decide("192.0.2.1"), ADMITTED);
+}
+
+Test(admission, a_source_may_not_come_too_fast)
+{
+        limit(0, 2);
+        cr_assert_eq(decide("192.0.2.1"), ADMITTED);
+        cr_assert_eq(decide("192.0.2.1"), ADMITTED);
+        cr_assert_eq(decide("192.0.2.1"), REFUSED_SOURCE_RATE);
+        cr_assert_eq(decide("192.0.2.2"), ADMITTED);
+}
+
+Test(admission, the_limits_of_sources_do_not_concern_unix_peers)
+{
+        limit(1, 1);
+        for (int i = 0; i < 3; i++)
+                cr_assert_eq(decide_unix(0), ADMITTED);
+}
+
+Test(admission, who_is_denied_or_finds_no_place_takes_no_token)
+{
+        const struct address peer = {.family = AF_INET, .ip = {192, 0, 2, 1}};
+
+        limit(0, 1);
+        cr_assert_eq(decide_while(&peer, 10), REFUSED_FULL);
+        add(&deny, "192.0.2.1");
+        cr_assert_eq(decide_while(&peer, 0), REFUSED_DENY);
+        cr_assert_eq(sources.n_sources, 0);
+        deny.n_prefixes = 0;
+        cr_assert_eq(decide_while(&peer, 9), ADMITTED);
+        cr_assert_eq(decide_while(&peer, 9), REFUSED_SOURCE_RATE);
+        cr_assert_eq(decide_while(&peer, 10), REFUSED_FULL);
+}
+
+Test(admission, of_both_limits_of_a_source_that_on_connections_is_told)
+{
+        const struct address peer = {.family = AF_INET, .ip = {192, 0, 2, 1}};
+        struct source *source, *none;
+
+        limit(1, 1);
+        cr_assert_eq(admission_decide(&admission, &peer, 0, 0, &source), ADMITTED);
+        cr_assert_eq(admission_decide(&admission, &peer, 1, 0, &none), REFUSED_SOURCE_LIMIT);
+        source_release(source);
+        cr_assert_eq(decide_while(&peer, 0), REFUSED_SOURCE_RATE);
 }
 
 static bool believes(const char *peer)
@@ -201,6 +288,8 @@ Test(admission, verdicts_have_the_names_of_the_metrics)
 {
         cr_assert_str_eq(admission_verdict_name(REFUSED_DENY), "deny");
         cr_assert_str_eq(admission_verdict_name(REFUSED_FULL), "full");
+        cr_assert_str_eq(admission_verdict_name(REFUSED_SOURCE_LIMIT), "source_limit");
+        cr_assert_str_eq(admission_verdict_name(REFUSED_SOURCE_RATE), "source_rate");
         cr_assert_str_eq(admission_verdict_name(REFUSED_PROXY_HEADER), "proxy_header");
         for (enum admission_verdict verdict = 0; verdict < N_ADMISSION_VERDICTS; verdict++)
                 cr_assert_not_null(admission_verdict_name(verdict));

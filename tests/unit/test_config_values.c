@@ -204,11 +204,19 @@ Test(config_values, a_mapped_network_that_is_too_wide_is_not_called_too_long)
         cr_assert_null(strstr(loading.lines[0], "too long"), "%s", loading.lines[0]);
 }
 
+Test(config_values, a_rate_is_a_fraction_or_an_integer_and_not_negative)
+{
+        expect_good("connection_rate_per_source = 0.5;");
+        cr_assert_float_eq(loading.config.connection_rate_per_source, 0.5, 0);
+        expect_good("connection_rate_per_source = 1000000000;");
+        cr_assert_float_eq(loading.config.connection_rate_per_source, 1e9, 0);
+        expect_refused(SECTION_TOP, "connection_rate_per_source", "-0.5");
+        expect_refused(SECTION_TOP, "connection_rate_per_source", "1000000001");
+        expect_refused(SECTION_TOP, "connection_rate_per_source", "\"1\"");
+}
+
 Test(config_values, reserved_options_take_their_default_and_refuse_the_rest)
 {
-        expect_good("max_connections_per_source = 0; connection_rate_per_source = 0.0;");
-        expect_refused(SECTION_TOP, "max_connections_per_source", "1");
-        expect_refused(SECTION_TOP, "connection_rate_per_source", "0.5");
         expect_only_problem("metrics = { port = 9007; };", "f:1: metrics: ", "not supported");
 }
 

@@ -1,5 +1,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 
@@ -481,6 +483,49 @@ Test(source_table, all_are_found_while_the_table_grows)
         cr_assert_geq(table.n_buckets, N);
         for (uint32_t i = 0; i < N; i++)
                 source_release(sources[i]);
+}
+
+/* Counted by this thread, to be released by others. */
+#define PIPE_SIZE 64
+#define N_THREADS 3
+#define N_VISITS  100000
+
+static _Atomic(struct source *) slots[PIPE_SIZE];
+static atomic_bool is_over;
+
+static void *release_all(void *user)
+{
+        (void)user;
+        while (!atomic_load(&is_over))
+                for (unsigned i = 0; i < PIPE_SIZE; i++)
+                        source_release(atomic_exchange(&slots[i], NULL));
+        return NULL;
+}
+
+Test(source_table, several_threads_count_out_what_one_counts_in)
+{
+        pthread_t threads[N_THREADS];
+        struct source *source;
+
+        limit(PIPE_SIZE, 0);
+        for (unsigned i = 0; i < N_THREADS; i++)
+                pthread_create(&threads[i], NULL, release_all, NULL);
+        for (uint32_t i = 0; i < N_VISITS; i++) {
+                struct address peer = nth(i % 5);
+
+                cr_assert_eq(admit_address(&peer, &source), SOURCE_ADMITTED);
+                source_release(atomic_exchange(&slots[i % PIPE_SIZE], source));
+                cr_assert_leq(table.n_sources, 5);
+        }
+        atomic_store(&is_over, true);
+        for (unsigned i = 0; i < N_THREADS; i++)
+                pthread_join(threads[i], NULL);
+        for (unsigned i = 0; i < PIPE_SIZE; i++)
+                source_release(slots[i]);
+        limit(0, 0);
+        for (uint32_t i = 0; i < 5; i++)
+                visit("192.0.2.1");
+        cr_assert_eq(table.n_sources, 0);
 }
 
 Test(source_table, without_memory_for_a_source_nothing_is_decided)
