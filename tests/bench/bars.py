@@ -92,6 +92,15 @@ UNCHANGED = (
     ("10 messages a second: CPU per message", "sparse", "cpu_us", {"at_most": 1.02}))
 
 
+def admission_bars(results):
+    """What all of them together may cost a connection."""
+    for what, key, limits in (("CPU per connection", "server_cpu_us_each", {"at_most": LEVEL}),
+                              ("connections/s", "per_second", {"at_least": 0.95})):
+        ratio = results.ratio("admission", key, "echod, every admission option", "echod")
+        if ratio:
+            yield bar(f"every admission option: {what} against none", ratio, **limits)
+
+
 def latency_bars(results):
     """What busy_poll must bring, and what it must not cost."""
     for client, row in (("", "own-cores"), (", client never sleeps", "own-cores-spin")):
@@ -120,5 +129,5 @@ def check_bars(results):
 
 def all_bars(rows):
     results = Results(rows)
-    return [each for kind in (cost_bars, timeout_bars, fairness_bars, latency_bars, check_bars)
-            for each in kind(results)]
+    kinds = (cost_bars, timeout_bars, fairness_bars, admission_bars, latency_bars, check_bars)
+    return [each for kind in kinds for each in kind(results)]

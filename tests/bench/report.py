@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True  # nothing is left in the source tree
 import bars
 
 REMARKS = "## Remarks"
-LOAD_ROWS = (*bars.EVENT_ROWS, "own-cores", "own-cores-spin", "one-core", "busy-64")
+LOAD_ROWS = (*bars.EVENT_ROWS, "own-cores", "own-cores-spin", "one-core", "admission", "busy-64")
 
 
 def spread(values, scale=1.0, digits=2):

@@ -243,5 +243,7 @@ def rows():
                                message, "spin", "1", server_on=0, client_on=1),
         "one-core": Load("1 connection, server and client on one core", message, "messages", "1",
                          server_on=0, client_on=0),
+        "admission": Load("connections, a byte on each, with every admission option and with none",
+                          "connection", "connect", "1"),
         "busy-64": Load("64 connections, with and without busy_poll", message, "messages", "64"),
     }
