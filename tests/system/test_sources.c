@@ -6,6 +6,8 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "observe.h"
 #include "reload.h"
@@ -136,6 +138,52 @@ Test(sources, a_limit_that_a_reload_brings_counts_who_is_there)
         close(enter_from(daemon, "127.0.0.2"));
         close(first);
         close(second);
+        daemon_stop(daemon);
+}
+
+/* Comes and goes until it is killed, or the test ends. */
+static pid_t start_churn(struct daemon *daemon)
+{
+        pid_t pid = fork();
+
+        cr_assert_geq(pid, 0);
+        if (pid == 0)
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (pid == 0)
+                for (unsigned i = 10; i < 20; i++) {
+                        char source[16];
+
+                        snprintf(source, sizeof(source), "127.0.0.%u", i);
+                        leave(enter_from(daemon, source));
+                }
+        return pid;
+}
+
+Test(sources, limits_that_come_and_go_are_exact_while_others_come_and_go)
+{
+        enum { ROUNDS = 20, N = 3 };
+        const char *path = scratch_write("echod.conf", "listeners = ( " ANY_PORT " );\n");
+        struct daemon *daemon = DAEMON("-c", path, "-o", "workers = 2;");
+        pid_t churn = start_churn(daemon);
+        int clients[N];
+
+        for (int round = 0; round < ROUNDS; round++) {
+                for (int i = 0; i < N; i++)
+                        clients[i] = enter_from(daemon, "127.0.0.2");
+                scratch_write("echod.conf", "listeners = ( " ANY_PORT " );\n%s\n",
+                              "max_connections_per_source = 3;");
+                reload(daemon);
+                expect_refused_from(daemon, "127.0.0.2");
+                leave(clients[0]);
+                clients[0] = enter_from(daemon, "127.0.0.2");
+                scratch_write("echod.conf", "listeners = ( " ANY_PORT " );\n");
+                reload(daemon);
+                for (int i = 0; i < N; i++)
+                        leave(clients[i]);
+        }
+        kill(churn, SIGKILL);
+        waitpid(churn, NULL, 0);
+        cr_assert_eq(statistic(daemon, "refused_source_limit"), ROUNDS);
         daemon_stop(daemon);
 }
 
