@@ -17,8 +17,7 @@
 #define PATH_SIZE 1024
 
 /* Where the options of the build put what systemd reads. */
-#define UNITS    "/own/units"
-#define SYSUSERS "/own/sysusers"
+#define UNITS "/own/units"
 
 /* In a shell whose working directory is INSTALL_ROOT, its output to the file `log` there, standard
  * error as 3; false if it fails. */
@@ -42,7 +41,7 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests)
         if (system("command -v meson ninja > /dev/null") != 0)
                 return;
         if (!shell("meson setup build \"$SOURCE_ROOT\" --prefix=/usr --sysconfdir=/etc"
-                   " -Dtests=false -Dsystemdsystemunitdir=" UNITS " -Dsysusersdir=" SYSUSERS
+                   " -Dtests=false -Dsystemdsystemunitdir=" UNITS
                    " && ninja -C build && meson install -C build --destdir \"$PWD/root\""))
                 shell("cat log >&3; rm -rf root");
 }
@@ -171,16 +170,27 @@ Test(install, the_unit_is_where_the_option_says_and_names_what_was_installed)
         cr_assert_not(command_matches(outcome.out, "@[a-z]+@"), "%s", outcome.out);
 }
 
-Test(install, the_sysusers_file_makes_the_user_that_the_unit_runs_as)
+/* `tenths`: the most that systemd-analyze may find, without a systemd that runs. */
+static void assert_exposure(const char *unit, const char *tenths)
 {
         struct outcome outcome;
+        char threshold[32];
 
+        snprintf(threshold, sizeof(threshold), "--threshold=%s", tenths);
+        command_run(&outcome, NULL,
+                    (const char *const[]){"systemd-analyze", "security", "--no-pager",
+                                          "--offline=true", threshold, installed(unit), NULL});
+        if (outcome.status == 127)
+                cr_skip_test("systemd-analyze is not installed");
+        cr_assert_eq(outcome.status, 0, "%s%s", outcome.err, outcome.out);
+}
+
+Test(install, the_exposure_of_the_units_is_as_low_as_we_say)
+{
         skip_without_systemd();
-        assert_file(SYSUSERS "/echod.conf", 0644);
-        read_file(&outcome, installed(SYSUSERS "/echod.conf"));
-        cr_assert(command_matches(outcome.out, "^u +echod "), "%s", outcome.out);
-        read_file(&outcome, installed(UNITS "/echod.service"));
-        cr_assert(command_matches(outcome.out, "^User=echod$"), "%s", outcome.out);
+        assert_exposure(UNITS "/echod.service", "14");
+        assert_exposure(UNITS "/echod@.service", "14");
+        assert_exposure(UNITS "/echod-socket.service", "1");
 }
 
 Test(install, without_the_option_the_unit_goes_where_pkg_config_says)
