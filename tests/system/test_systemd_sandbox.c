@@ -108,6 +108,39 @@ Test(systemd_sandbox, every_feature_of_the_configuration_works_in_it)
         box_shell("rm -r /etc/echod.d");
 }
 
+/* A refused call that is only answered with an error may be made up for in silence. */
+static void serve_on_pain_of_death(const char *service)
+{
+        char path[256];
+        int client;
+
+        snprintf(path, sizeof(path), "/etc/systemd/system/%s.service.d/kill.conf", service);
+        box_write(path, "[Service]\nSystemCallErrorNumber=kill\nRestart=no\n");
+        box_shell("systemctl daemon-reload && systemctl start %s", service);
+        client = client_connect(7);
+        client_exchange(client, 32 << 20, 65536);
+        close(client);
+        box_shell("systemctl reload %s", service);
+        box_await_journal(service, "configuration reloaded");
+        box_shell("systemctl kill --signal=USR1 --kill-whom=main %s", service);
+        box_await_journal(service, "statistics ");
+        box_shell("systemctl kill --signal=USR2 --kill-whom=main %s", service);
+        box_await_journal(service, "took over 0 connections");
+        assert_serves(7);
+        box_shell("systemctl stop %s", service);
+        cr_assert_str_eq(box_shell("systemctl show -P Result %s", service), "success");
+}
+
+Test(systemd_sandbox, no_system_call_of_echod_is_refused_where_it_binds_its_ports)
+{
+        serve_on_pain_of_death("echod");
+}
+
+Test(systemd_sandbox, no_system_call_of_echod_is_refused_where_sockets_are_handed_in)
+{
+        serve_on_pain_of_death("echod-socket");
+}
+
 Test(systemd_sandbox, its_limits_are_those_of_the_unit)
 {
         box_shell("systemctl start echod");
