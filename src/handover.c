@@ -3,26 +3,31 @@
  *  1. gather() freezes the connections of all workers: nobody reads or writes any more. Who comes
  *     now waits in the listeners' queues.
  *  2. write_state() puts what is known of them into sealed memory.
- *  3. handover_exec() has sockets and memory stay open, and becomes the successor.
+ *  3. handover_exec() has sockets and memory stay open, and becomes the successor; or
+ *     handover_store() puts them into systemd's descriptor store, and the process ends.
  *
  * What can go wrong:
  *  - anything in 1 or 2, for lack of memory or descriptors, or the execve(2): go_on() gives the
- *    connections back to the workers, and all is as before.
+ *    connections back to the workers, and all is as before;
+ *  - the descriptor store has no room, or systemd does not answer: the same.
  */
 
 #include "handover.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "acceptor.h"
 #include "connection_freeze.h"
+#include "descriptor_store.h"
 #include "handover_state.h"
 #include "inherited.h"
 #include "log.h"
+#include "parcel.h"
 #include "passage.h"
 #include "pending.h"
 #include "pool.h"
@@ -88,25 +93,33 @@ static int write_state(struct luggage *luggage)
         return 0;
 }
 
+static void readmit(const struct handover *handover, struct list *connections)
+{
+        size_t n_lost = 0;
+
+        LIST_FOR_EACH_SAFE (node, following, connections) {
+                list_unlink(node);
+                n_lost += acceptor_readmit(handover->acceptor, frozen_of(node)) < 0;
+        }
+        if (n_lost > 0)
+                log_error("reset %zu connections: out of memory", n_lost);
+}
+
 /* Gives the connections back to the workers. */
 static void go_on(const struct handover *handover, struct luggage *luggage)
 {
-        LIST_FOR_EACH_SAFE (node, following, &luggage->connections) {
-                list_unlink(node);
-                acceptor_readmit(handover->acceptor, frozen_of(node));
-        }
+        readmit(handover, &luggage->connections);
         if (luggage->memory >= 0)
                 close(luggage->memory);
 }
 
-/* All connections, and their state. On failure everything has gone on. */
+/* All connections, and their state. On failure all go on. */
 static int gather(const struct handover *handover, struct luggage *luggage)
 {
         int r;
 
+        *luggage = (struct luggage){.memory = -1};
         list_init(&luggage->connections);
-        luggage->n_connections = 0;
-        luggage->memory = -1;
         r = pool_freeze(handover->pool, &luggage->connections);
         LIST_FOR_EACH_SAFE (node, following, &luggage->connections)
                 luggage->n_connections++;
@@ -162,5 +175,111 @@ int handover_exec(const struct handover *handover, const struct successor *succe
         }
         passage_undo(&keeping.passage);
         go_on(handover, &luggage);
+        return r;
+}
+
+static void count_own(void *user, struct listener *listener)
+{
+        *(size_t *)user += listener->origin != LISTENER_EXTERNAL;
+}
+
+static void put_listener(void *user, struct listener *listener)
+{
+        int *r = user;
+
+        if (*r == 0 && listener->origin != LISTENER_EXTERNAL)
+                *r = descriptor_store_put(INHERITED_LISTENER, &listener->descriptor, 1);
+}
+
+/* Into as few descriptors as can be, see parcel.h. */
+static int pack_connections(const struct luggage *luggage, struct parcels *ret_parcels)
+{
+        int *descriptors = calloc(MAX(luggage->n_connections, 1U), sizeof(*descriptors));
+        size_t n = 0;
+        int r;
+
+        *ret_parcels = PARCELS_NULL;
+        if (!descriptors)
+                return -ENOMEM;
+        LIST_FOR_EACH_SAFE (node, following, &luggage->connections)
+                descriptors[n++] = frozen_of(node)->arrival.descriptor;
+        r = parcels_pack(ret_parcels, descriptors, n);
+        free(descriptors);
+        return r;
+}
+
+static void forget_all(void)
+{
+        descriptor_store_forget(INHERITED_STATE);
+        descriptor_store_forget(INHERITED_LISTENER);
+        descriptor_store_forget(INHERITED_CONNECTION);
+}
+
+/* The state first: without it the others are of no use. */
+static int put_all(const struct handover *handover, const struct luggage *luggage,
+                   const struct parcels *parcels)
+{
+        int r = descriptor_store_put(INHERITED_STATE, &luggage->memory, 1);
+
+        listener_set_for_each(&handover->acceptor->listeners, put_listener, &r);
+        if (r == 0)
+                r = descriptor_store_put(INHERITED_CONNECTION, parcels->descriptors,
+                                         parcels->n_parcels);
+        if (r == 0)
+                r = descriptor_store_sync();
+        if (r < 0)
+                forget_all();
+        return r;
+}
+
+/* -ENOSPC: there is no room for all. */
+static int pack_and_put(const struct handover *handover, const struct luggage *luggage,
+                        size_t n_places)
+{
+        size_t n_listeners = 0;
+        struct parcels parcels;
+        int r = pack_connections(luggage, &parcels);
+
+        listener_set_for_each(&handover->acceptor->listeners, count_own, &n_listeners);
+        if (r == 0 && 1 + n_listeners + parcels.n_parcels > n_places)
+                r = -ENOSPC;
+        if (r == 0)
+                r = put_all(handover, luggage, &parcels);
+        parcels_close(&parcels);
+        if (r == 0)
+                log_notice("left %zu connections and %zu listening sockets to systemd",
+                           luggage->n_connections, n_listeners);
+        return r;
+}
+
+static void leave_listener(void *user, struct listener *listener)
+{
+        (void)user;
+        listener_leave(listener);
+}
+
+/* This process's part in what others have now. */
+static void let_go(const struct handover *handover, struct luggage *luggage)
+{
+        listener_set_for_each(&handover->acceptor->listeners, leave_listener, NULL);
+        LIST_FOR_EACH_SAFE (node, following, &luggage->connections) {
+                close(frozen_of(node)->arrival.descriptor);
+                connection_free_frozen(frozen_of(node));
+        }
+        close(luggage->memory);
+}
+
+int handover_store(const struct handover *handover, size_t n_places)
+{
+        struct luggage luggage;
+        int r = gather(handover, &luggage);
+
+        if (r < 0)
+                return r;
+        r = pack_and_put(handover, &luggage, n_places);
+        if (r < 0)
+                go_on(handover, &luggage);
+        else
+                let_go(handover, &luggage);
         return r;
 }

@@ -28,6 +28,14 @@ struct handover {
 int handover_exec(const struct handover *handover, const struct successor *successor);
 
 /*
+ * Leaves everything to systemd's descriptor store, in which there is room for `n_places`
+ * descriptors, for the echod that it starts next. On success nothing is left but listeners, which
+ * are to be closed, and the process is to end; else everything goes on: -ENOSPC: there is no room;
+ * -ETIMEDOUT: systemd does not answer; -ENOTSUP, -ENOMEM and so on. Logs what happens.
+ */
+int handover_store(const struct handover *handover, size_t n_places);
+
+/*
  * Takes up what was left, if anything, from `inherited`; says in the log how much, and what could
  * not be taken up. The listeners must be open. Those connections are admitted whatever the limits
  * are. Never fails: whom it cannot serve it resets.

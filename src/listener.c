@@ -305,6 +305,11 @@ void listener_revive(struct listener *listener)
         listener->n_left = 0;
 }
 
+void listener_leave(struct listener *listener)
+{
+        listener->origin = LISTENER_EXTERNAL;
+}
+
 void listener_close(struct listener *listener)
 {
         uv_close((uv_handle_t *)&listener->poll, on_poll_closed);

@@ -102,5 +102,8 @@ bool listener_retire(struct listener *listener, bool is_superseded);
 /* Undoes listener_retire(). */
 void listener_revive(struct listener *listener);
 
+/* Somebody else has the socket, too, and goes on with it: its file stays when it is closed. */
+void listener_leave(struct listener *listener);
+
 /* Closes the socket and removes a Unix socket's file; frees the listener in a later callback. */
 void listener_close(struct listener *listener);

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "log.h"
+#include "service_manager.h"
+#include "util.h"
 
 static void on_checked(void *user, const char *problem);
 
@@ -11,13 +13,25 @@ void restart_init(struct restart *restart, uv_loop_t *loop, const struct handove
                   char *const argv[])
 {
         restart->loop = loop;
+        restart->is_possible = true;
         restart->handover = *handover;
         successor_init(&restart->successor, argv);
 }
 
+static bool check_possible(const struct restart *restart)
+{
+        if (!restart->is_possible)
+                log_notice("no restart while stopping");
+        return restart->is_possible;
+}
+
 void restart_in_place(struct restart *restart)
 {
-        int r = successor_check(&restart->successor, restart->loop, on_checked, restart);
+        int r;
+
+        if (!check_possible(restart))
+                return;
+        r = successor_check(&restart->successor, restart->loop, on_checked, restart);
 
         if (r == -EALREADY)
                 log_notice("a restart is under way already");
@@ -38,7 +52,26 @@ static void on_checked(void *user, const char *problem)
         log_error("no restart: %s: %s", restart->successor.path, strerror(-r));
 }
 
+bool restart_by_systemd(struct restart *restart, int n_places)
+{
+        int r;
+
+        if (!check_possible(restart))
+                return false;
+        service_manager_stopping();
+        successor_cancel(&restart->successor);
+        r = handover_store(&restart->handover, (size_t)MAX(n_places, 0));
+        if (r == -ENOSPC)
+                log_warning("connections cannot outlast the restart: "
+                            "the descriptor store has room for %d descriptors",
+                            n_places);
+        else if (r < 0)
+                log_error("connections cannot outlast the restart: %s", strerror(-r));
+        return r == 0;
+}
+
 void restart_cancel(struct restart *restart)
 {
+        restart->is_possible = false;
         successor_cancel(&restart->successor);
 }

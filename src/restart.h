@@ -4,6 +4,7 @@
  * A restart while connections are open, as handover.h describes it: whether it can be, and when.
  */
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "handover.h"
@@ -13,6 +14,7 @@ struct restart {
         uv_loop_t *loop;
         struct handover handover;
         struct successor successor;
+        bool is_possible; /* until restart_cancel() */
 };
 
 /* `argv`: main()'s. What `handover` names, and `argv`, must outlive it. */
@@ -24,6 +26,12 @@ void restart_init(struct restart *restart, uv_loop_t *loop, const struct handove
  * Whatever goes wrong is logged, and nothing has changed.
  */
 void restart_in_place(struct restart *restart);
+
+/*
+ * Leaves everything to systemd, which has room for so many descriptors. True: done, the process is
+ * to end. Whatever goes wrong is logged, and nothing has changed.
+ */
+bool restart_by_systemd(struct restart *restart, int n_places);
 
 /* There is to be no restart any more: one that is being prepared is given up. */
 void restart_cancel(struct restart *restart);

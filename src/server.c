@@ -1,9 +1,10 @@
 /*
  * The happy path:
  *  1. start(): the limits, the loop, the workers, the listeners; then READY.
- *  2. RUNNING: the loop accepts. HUP reloads; USR1 logs the statistics. USR2 has the next echod
- * take over in this process, which then begins at 1.
+ *  2. RUNNING: the loop accepts. HUP reloads; USR1 logs the statistics. USR2 has
+ *     the next echod take over in this process, which then begins at 1.
  *  3. TERM or INT: the listeners close, DRAINING. Connections go on until they end by themselves.
+ *     Or SIGNAL_LEAVE: everything is left to systemd, without waiting.
  *  4. The last has ended: stop(). The workers end, every handle closes, the loop runs out.
  *
  * What can go wrong:
@@ -12,7 +13,8 @@
  *  - connections left at drain_timeout, or at a second TERM or INT: they are reset, then 4.
  *
  *    STARTING ──▶ RUNNING ──▶ DRAINING ──▶ STOPPED
- *        └─────────────────────────────────▲
+ *        │            └────────────────────▲
+ *        └─────────────────────────────────┘
  */
 
 #include "server.h"
@@ -62,7 +64,7 @@ struct server {
 };
 
 static void on_release(void *user);
-static void on_signal(void *user, int number);
+static void on_signal(void *user, int number, int value);
 static void on_drain_timeout(uv_timer_t *timer);
 static void on_status(uv_timer_t *timer);
 
@@ -371,9 +373,15 @@ static void log_statistics(struct server *server)
         figures_free(&figures);
 }
 
-static void on_signal(void *user, int number)
+static void on_signal(void *user, int number, int value)
 {
         struct server *server = user;
+
+        if (number == SIGNAL_LEAVE) {
+                if (restart_by_systemd(&server->restart, value))
+                        stop(server);
+                return;
+        }
 
         switch (number) {
         case SIGHUP:
@@ -383,10 +391,7 @@ static void on_signal(void *user, int number)
                 log_statistics(server);
                 break;
         case SIGUSR2:
-                if (server->state == RUNNING)
-                        restart_in_place(&server->restart);
-                else
-                        log_notice("no restart while stopping");
+                restart_in_place(&server->restart);
                 break;
         default:
                 terminate(server, number);

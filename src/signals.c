@@ -20,6 +20,7 @@ static sigset_t obeyed(void)
         sigaddset(&set, SIGHUP);
         sigaddset(&set, SIGUSR1);
         sigaddset(&set, SIGUSR2);
+        sigaddset(&set, SIGNAL_LEAVE);
         return set;
 }
 
@@ -32,7 +33,7 @@ void signals_block(void)
 }
 
 int signals_open(struct signals *signals, uv_loop_t *loop,
-                 void (*on_signal)(void *user, int number), void *user)
+                 void (*on_signal)(void *user, int number, int value), void *user)
 {
         const sigset_t set = obeyed();
         int r;
@@ -58,14 +59,31 @@ void signals_close(struct signals *signals)
         close(signals->descriptor);
 }
 
+static void tell(struct signals *signals, const struct signalfd_siginfo *info)
+{
+        int value = info->ssi_code == SI_QUEUE ? info->ssi_int : 0;
+
+        if (!uv_is_closing((uv_handle_t *)&signals->poll))
+                signals->on_signal(signals->user, (int)info->ssi_signo, value);
+}
+
+/*
+ * The kernel gives the lowest number first. But who is told to leave is told to stop right after
+ * that, and must not stop instead.
+ */
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
         struct signals *signals = CONTAINER_OF(poll, struct signals, poll);
-        struct signalfd_siginfo info;
+        struct signalfd_siginfo infos[16];
+        ssize_t length = read(signals->descriptor, infos, sizeof(infos));
+        size_t n = (size_t)MAX(length, 0) / sizeof(infos[0]);
 
         (void)status;
         (void)events;
-        while (!uv_is_closing((uv_handle_t *)poll) &&
-               read(signals->descriptor, &info, sizeof(info)) == sizeof(info))
-                signals->on_signal(signals->user, (int)info.ssi_signo);
+        for (size_t i = 0; i < n; i++)
+                if (infos[i].ssi_signo == (uint32_t)SIGNAL_LEAVE)
+                        tell(signals, &infos[i]);
+        for (size_t i = 0; i < n; i++)
+                if (infos[i].ssi_signo != (uint32_t)SIGNAL_LEAVE)
+                        tell(signals, &infos[i]);
 }

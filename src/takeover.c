@@ -21,12 +21,13 @@
 
 #include "acceptor.h"
 #include "connection_freeze.h"
+#include "descriptor_store.h"
 #include "handover_state.h"
 #include "inherited.h"
 #include "log.h"
+#include "parcel.h"
 #include "pending.h"
 #include "sealed_memory.h"
-#include "service_manager.h"
 #include "socket.h"
 #include "util.h"
 
@@ -38,7 +39,7 @@ struct found {
 struct takeover {
         struct acceptor *acceptor;
         struct found *found;
-        size_t n_found;
+        size_t n_found, capacity;
         size_t n_taken, n_missing, n_failed;
 };
 
@@ -54,10 +55,12 @@ static int compare_cookies(const void *a, const void *b)
 static int take_descriptor(struct takeover *takeover, uint64_t cookie)
 {
         const struct found wanted = {.cookie = cookie};
-        struct found *found = bsearch(&wanted, takeover->found, takeover->n_found, sizeof(wanted),
-                                      compare_cookies);
+        struct found *found = NULL;
         int descriptor = -1;
 
+        if (takeover->n_found > 0)
+                found = bsearch(&wanted, takeover->found, takeover->n_found, sizeof(wanted),
+                                compare_cookies);
         if (found) {
                 descriptor = found->descriptor;
                 found->descriptor = -1;
@@ -127,27 +130,42 @@ static void read_records(struct takeover *takeover, struct handover_reader *read
         }
 }
 
-/* All descriptors that were left under a name, as what take_descriptor() looks through. */
+/* One that was left. */
+static void add_descriptor(void *user, int descriptor)
+{
+        struct takeover *takeover = user;
+        struct found *found = takeover->found;
+
+        if (takeover->n_found == takeover->capacity) {
+                takeover->capacity = MAX(2 * takeover->capacity, (size_t)64);
+                found = realloc(found, takeover->capacity * sizeof(*found));
+        }
+        if (!found) {
+                takeover->capacity = takeover->n_found;
+                takeover->n_failed++;
+                socket_reset(descriptor);
+                return;
+        }
+        takeover->found = found;
+        found[takeover->n_found++] = (struct found){socket_cookie(descriptor), descriptor};
+}
+
+/* All connections that were left, those in parcels, too, as take_descriptor() wants them. */
 static int find(struct takeover *takeover, struct inherited *inherited)
 {
         int *descriptors;
-        int r = inherited_take_all(inherited, INHERITED_CONNECTION, &descriptors,
-                                   &takeover->n_found);
+        size_t n;
+        int r = inherited_take_all(inherited, INHERITED_CONNECTION, &descriptors, &n);
 
         if (r < 0)
                 return r;
-        takeover->found = calloc(MAX(takeover->n_found, 1U), sizeof(*takeover->found));
-        for (size_t i = 0; takeover->found && i < takeover->n_found; i++)
-                takeover->found[i] = (struct found){
-                        .cookie = socket_cookie(descriptors[i]),
-                        .descriptor = descriptors[i],
-                };
-        for (size_t i = 0; !takeover->found && i < takeover->n_found; i++)
-                socket_reset(descriptors[i]);
+        for (size_t i = 0; i < n; i++)
+                if (!parcel_unpack(descriptors[i], add_descriptor, takeover))
+                        add_descriptor(takeover, descriptors[i]);
         free(descriptors);
-        if (!takeover->found)
-                return -ENOMEM;
-        qsort(takeover->found, takeover->n_found, sizeof(*takeover->found), compare_cookies);
+        if (takeover->n_found > 0)
+                qsort(takeover->found, takeover->n_found, sizeof(*takeover->found),
+                      compare_cookies);
         return 0;
 }
 
@@ -227,8 +245,11 @@ void handover_take_up(const struct handover *handover)
         if (r == 0 && memory >= 0)
                 read_state(&takeover, memory);
         if (memory >= 0 || takeover.n_found > 0)
-                report(&takeover, takeover.found ? reset_rest(&takeover) : 0);
+                report(&takeover, reset_rest(&takeover));
         if (memory >= 0)
                 close(memory);
         free(takeover.found);
+        descriptor_store_forget(INHERITED_STATE);
+        descriptor_store_forget(INHERITED_LISTENER);
+        descriptor_store_forget(INHERITED_CONNECTION);
 }
