@@ -1,0 +1,257 @@
+/* systemctl restart, under a real systemd: nobody notices. systemctl stop: drains. */
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "box.h"
+#include "client.h"
+#include "daemon.h"
+
+#define N_RESTARTS 10
+#define N_IDLE     5000
+
+TestSuite(systemd_restart, .init = box_enter);
+
+/* More than five in ten seconds would be too many for systemd. */
+static void restart_unit(const char *unit, unsigned n_times)
+{
+        box_shell("for i in $(seq %u); do systemctl reset-failed %s; systemctl restart %s ||"
+                  " exit; done",
+                  n_times, unit, unit);
+}
+
+static void restart(unsigned n_times)
+{
+        restart_unit("echod", n_times);
+}
+
+static void start_with(const char *drop_in)
+{
+        box_write("/etc/systemd/system/echod.service.d/test.conf", "[Service]\n%s\n", drop_in);
+        box_shell("systemctl daemon-reload && systemctl start echod");
+}
+
+Test(systemd_restart, an_open_connection_goes_on_in_the_next_process)
+{
+        const char *pid;
+        int client;
+
+        box_shell("systemctl start echod");
+        client = client_connect(7);
+        client_echo(client, "before");
+        pid = box_shell("systemctl show -P MainPID echod");
+        restart(1);
+        cr_assert_str_neq(box_shell("systemctl show -P MainPID echod"), pid);
+        client_echo(client, "after");
+        box_await_journal("echod", "took over 1 connections");
+        cr_assert_str_eq(box_shell("systemctl show -P NFileDescriptorStore echod"), "0");
+        /* systemd has no copy of it left. */
+        client_half_close(client);
+        client_expect_eof(client);
+        close(client);
+}
+
+/* echoc verifies each byte, and its exit status says whether all was well. */
+static pid_t start_bulk(void)
+{
+        pid_t pid = fork();
+
+        cr_assert_geq(pid, 0);
+        if (pid == 0) {
+                dup2(STDERR_FILENO, STDOUT_FILENO);
+                execl(getenv("ECHOC"), "echoc", "--load", "--bulk", "-n", "2", "-t", "60",
+                      "127.0.0.1", "7", NULL);
+                _exit(127);
+        }
+        return pid;
+}
+
+static bool may_open(unsigned n)
+{
+        struct rlimit limit;
+
+        cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        limit.rlim_cur = limit.rlim_max;
+        cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        return limit.rlim_cur >= n;
+}
+
+static void open_all(int clients[], unsigned n)
+{
+        for (unsigned i = 0; i < n; i++)
+                clients[i] = client_connect(7);
+        for (unsigned i = 0; i < n; i++)
+                client_send(clients[i], &i, sizeof(i));
+        for (unsigned i = 0; i < n; i++)
+                client_receive(clients[i], &(unsigned){0}, sizeof(i));
+}
+
+static void echo_and_close_all(int clients[], unsigned n)
+{
+        for (unsigned i = 0; i < n; i++)
+                client_send(clients[i], &i, sizeof(i));
+        for (unsigned i = 0; i < n; i++) {
+                unsigned answer;
+
+                client_receive(clients[i], &answer, sizeof(answer));
+                cr_assert_eq(answer, i);
+                close(clients[i]);
+        }
+}
+
+/* Under a verified stream, and with thousands that are idle. The service runs. */
+static void expect_unnoticed(const char *service)
+{
+        static int clients[N_IDLE];
+        int status;
+        pid_t bulk;
+
+        if (!may_open(N_IDLE + 200))
+                cr_skip_test("the limit on open files is too low");
+        open_all(clients, N_IDLE);
+        bulk = start_bulk();
+        restart_unit(service, N_RESTARTS);
+        cr_assert_eq(waitpid(bulk, &status, WNOHANG), 0, "the stream ended too early");
+        kill(bulk, SIGINT);
+        cr_assert_eq(waitpid(bulk, &status, 0), bulk);
+        cr_assert_eq(status, 0, "echoc: %d", status);
+        echo_and_close_all(clients, N_IDLE);
+        box_shell("! journalctl -u %s | grep -E 'reset [0-9]+ connections'", service);
+        cr_assert_str_eq(
+                box_shell("journalctl -u %s | grep -c 'took over 500[0-9] connections'", service),
+                "10");
+}
+
+Test(systemd_restart, a_verified_stream_and_thousands_pass_through_ten_restarts)
+{
+        box_shell("systemctl start echod");
+        expect_unnoticed("echod");
+}
+
+Test(systemd_restart, the_same_under_the_socket_unit)
+{
+        box_shell("systemctl start echod.socket");
+        expect_unnoticed("echod-socket");
+}
+
+Test(systemd_restart, whoever_comes_meanwhile_waits)
+{
+        pid_t pid;
+        int status;
+
+        box_shell("systemctl start echod");
+        pid = fork();
+        cr_assert_geq(pid, 0);
+        if (pid == 0) {
+                execl(getenv("ECHOC"), "echoc", "--load", "--connect", "-n", "1", "-t", "60",
+                      "127.0.0.1", "7", NULL);
+                _exit(127);
+        }
+        restart(5);
+        kill(pid, SIGINT);
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        cr_assert_eq(status, 0, "echoc: %d", status);
+}
+
+Test(systemd_restart, a_unix_socket_stays_where_it_is)
+{
+        box_write("/etc/echod.conf", "listeners = ( { address = \"/run/echod/s\"; } );\n");
+        box_shell("systemctl start echod");
+        box_shell("stat -c %%i /run/echod/s > /tmp/inode");
+        restart(1);
+        box_shell("stat -c %%i /run/echod/s | cmp - /tmp/inode");
+        box_await_journal("echod", "and 1 listening sockets to systemd");
+}
+
+Test(systemd_restart, a_stop_drains)
+{
+        int client;
+
+        box_shell("systemctl start echod");
+        client = client_connect(7);
+        client_echo(client, "before");
+        box_shell("systemctl stop --no-block echod");
+        box_await_journal("echod", "waiting 30.000 s for 1 connections");
+        client_echo(client, "drains");
+        client_half_close(client);
+        client_expect_eof(client);
+        close(client);
+        box_await("inactive", "systemctl is-active echod || :");
+}
+
+Test(systemd_restart, a_crash_leaves_nothing_and_ends_in_a_clean_start)
+{
+        int client;
+
+        box_shell("systemctl start echod");
+        client = client_connect(7);
+        client_echo(client, "before");
+        box_shell("systemctl kill -s KILL echod");
+        client_expect_eof(client);
+        close(client);
+        box_await("active", "sleep 0.2; systemctl is-active echod");
+        client = client_connect(7);
+        client_echo(client, "after");
+        close(client);
+        box_shell("! journalctl -u echod | grep 'took over'");
+}
+
+Test(systemd_restart, without_a_store_it_drains_as_at_a_stop)
+{
+        int client;
+
+        start_with("FileDescriptorStoreMax=0");
+        client = client_connect(7);
+        client_echo(client, "before");
+        box_shell("systemctl restart --no-block echod");
+        box_await_journal("echod", "has room for 0 descriptors");
+        box_await_journal("echod", "waiting 30.000 s for 1 connections");
+        client_echo(client, "drains");
+        close(client);
+        box_await("active", "sleep 0.2; systemctl is-active echod");
+}
+
+/* Two listening sockets, the state, and what the connection lies in. */
+Test(systemd_restart, with_too_small_a_store_it_drains_as_at_a_stop)
+{
+        int client;
+
+        start_with("FileDescriptorStoreMax=3");
+        client = client_connect(7);
+        client_echo(client, "before");
+        box_shell("systemctl restart --no-block echod");
+        box_await_journal("echod", "has room for 3 descriptors");
+        box_await_journal("echod", "waiting 30.000 s for 1 connections");
+        client_echo(client, "drains");
+        close(client);
+        box_await("active", "sleep 0.2; systemctl is-active echod");
+}
+
+Test(systemd_restart, usr2_under_systemd_goes_unnoticed)
+{
+        const char *pid;
+        int client;
+
+        box_shell("systemctl start echod");
+        client = client_connect(7);
+        client_echo(client, "before");
+        pid = box_shell("systemctl show -P MainPID echod");
+        box_shell("systemctl kill --kill-whom=main -s USR2 echod");
+        box_await_journal("echod", "took over 1 connections");
+        client_echo(client, "after");
+        cr_assert_str_eq(box_shell("systemctl is-active echod"), "active");
+        cr_assert_str_eq(box_shell("systemctl show -P MainPID echod"), pid);
+        restart(1);
+        client_echo(client, "and so on");
+        close(client);
+}
