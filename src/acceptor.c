@@ -168,6 +168,23 @@ int acceptor_readmit(struct acceptor *acceptor, struct frozen *frozen)
         return 0;
 }
 
+int acceptor_readmit_guest(struct acceptor *acceptor, struct guest *guest)
+{
+        int r;
+
+        guest->listener = labels_keep(&acceptor->listeners.labels, guest->listener);
+        if (!guest->listener) {
+                free(guest->bytes);
+                r = -ENOMEM;
+        } else {
+                r = vestibule_enter(&acceptor->vestibule, guest);
+        }
+        if (r < 0)
+                socket_reset(guest->descriptor);
+        check_room(acceptor);
+        return r;
+}
+
 void acceptor_on_release(struct acceptor *acceptor)
 {
         if (acceptor->is_full)

@@ -1,7 +1,7 @@
 /*
  * The happy path:
- *  1. gather() freezes the connections of all workers: nobody reads or writes any more. Who comes
- *     now waits in the listeners' queues.
+ *  1. gather() freezes the connections of all workers and empties the vestibule: nobody reads or
+ * writes any more. Who comes now waits in the listeners' queues.
  *  2. write_state() puts what is known of them into sealed memory.
  *  3. handover_exec() has sockets and memory stay open, and becomes the successor; or
  *     handover_store() puts them into systemd's descriptor store, and the process ends.
@@ -40,6 +40,8 @@
 struct luggage {
         struct list connections; /* struct frozen */
         size_t n_connections;
+        struct guest *guests; /* of the vestibule; luggage_free() frees what is left of them */
+        size_t n_guests;
         int memory; /* with the state; -1: there is none */
 };
 
@@ -71,15 +73,34 @@ static struct handover_record describe(const struct frozen *frozen)
         return record;
 }
 
+static struct handover_record describe_guest(const struct guest *guest, uint64_t now_ms)
+{
+        return (struct handover_record){.kind = HANDOVER_NEWCOMER,
+                                        .newcomer = {
+                                                .cookie = socket_cookie(guest->descriptor),
+                                                .peer = guest->peer,
+                                                .listener = guest->listener,
+                                                .accepted_ms = now_ms - guest->waited_ms,
+                                                .bytes = (const char *)guest->bytes,
+                                                .n_bytes = (uint32_t)guest->n_bytes,
+                                        }};
+}
+
 /* The state of all that are on their way. Negative errno. */
 static int write_state(struct luggage *luggage)
 {
         struct handover_writer writer;
+        uint64_t now_ms = uv_hrtime() / 1000000;
         int r;
 
-        handover_state_begin(&writer, uv_hrtime() / 1000000);
+        handover_state_begin(&writer, now_ms);
         LIST_FOR_EACH_SAFE (node, following, &luggage->connections) {
                 const struct handover_record record = describe(frozen_of(node));
+
+                handover_state_add(&writer, &record);
+        }
+        for (size_t i = 0; i < luggage->n_guests; i++) {
+                const struct handover_record record = describe_guest(&luggage->guests[i], now_ms);
 
                 handover_state_add(&writer, &record);
         }
@@ -93,24 +114,41 @@ static int write_state(struct luggage *luggage)
         return 0;
 }
 
-static void readmit(const struct handover *handover, struct list *connections)
+static void luggage_free(struct luggage *luggage)
+{
+        if (luggage->memory >= 0)
+                close(luggage->memory);
+        free(luggage->guests);
+}
+
+/* Gives the connections back to the workers, and the guests to the vestibule. */
+static void go_on(const struct handover *handover, struct luggage *luggage)
 {
         size_t n_lost = 0;
 
-        LIST_FOR_EACH_SAFE (node, following, connections) {
+        LIST_FOR_EACH_SAFE (node, following, &luggage->connections) {
                 list_unlink(node);
                 n_lost += acceptor_readmit(handover->acceptor, frozen_of(node)) < 0;
         }
+        for (size_t i = 0; i < luggage->n_guests; i++)
+                n_lost += acceptor_readmit_guest(handover->acceptor, &luggage->guests[i]) < 0;
         if (n_lost > 0)
                 log_error("reset %zu connections: out of memory", n_lost);
+        luggage_free(luggage);
 }
 
-/* Gives the connections back to the workers. */
-static void go_on(const struct handover *handover, struct luggage *luggage)
+/* Everybody who waits in the vestibule. -ENOMEM: they wait on. */
+static int gather_guests(struct vestibule *vestibule, struct luggage *luggage)
 {
-        readmit(handover, &luggage->connections);
-        if (luggage->memory >= 0)
-                close(luggage->memory);
+        size_t n = vestibule->n_guests;
+
+        luggage->guests = calloc(MAX(n, (size_t)1), sizeof(*luggage->guests));
+        if (!luggage->guests)
+                return -ENOMEM;
+        while (luggage->n_guests < n &&
+               vestibule_take(vestibule, &luggage->guests[luggage->n_guests]))
+                luggage->n_guests++;
+        return 0;
 }
 
 /* All connections, and their state. On failure all go on. */
@@ -120,7 +158,9 @@ static int gather(const struct handover *handover, struct luggage *luggage)
 
         *luggage = (struct luggage){.memory = -1};
         list_init(&luggage->connections);
-        r = pool_freeze(handover->pool, &luggage->connections);
+        r = gather_guests(&handover->acceptor->vestibule, luggage);
+        if (r == 0)
+                r = pool_freeze(handover->pool, &luggage->connections);
         LIST_FOR_EACH_SAFE (node, following, &luggage->connections)
                 luggage->n_connections++;
         if (r == 0)
@@ -164,13 +204,15 @@ int handover_exec(const struct handover *handover, const struct successor *succe
                 return r;
         LIST_FOR_EACH_SAFE (node, following, &luggage.connections)
                 keep(&keeping, frozen_of(node)->arrival.descriptor, NULL);
+        for (size_t i = 0; i < luggage.n_guests; i++)
+                keep(&keeping, luggage.guests[i].descriptor, NULL);
         listener_set_for_each(&handover->acceptor->listeners, keep_listener, &keeping);
         inherited_for_each_external(handover->inherited, keep_external, &keeping);
         keep(&keeping, luggage.memory, INHERITED_STATE);
         r = keeping.error < 0 ? keeping.error : passage_announce(&keeping.passage);
         if (r == 0) {
-                log_notice("handing over %zu connections to %s", luggage.n_connections,
-                           successor->path);
+                log_notice("handing over %zu connections to %s",
+                           luggage.n_connections + luggage.n_guests, successor->path);
                 r = successor_exec(successor);
         }
         passage_undo(&keeping.passage);
@@ -194,15 +236,18 @@ static void put_listener(void *user, struct listener *listener)
 /* Into as few descriptors as can be, see parcel.h. */
 static int pack_connections(const struct luggage *luggage, struct parcels *ret_parcels)
 {
-        int *descriptors = calloc(MAX(luggage->n_connections, 1U), sizeof(*descriptors));
-        size_t n = 0;
+        size_t n = luggage->n_connections + luggage->n_guests;
+        int *descriptors = calloc(MAX(n, (size_t)1), sizeof(*descriptors));
         int r;
 
         *ret_parcels = PARCELS_NULL;
         if (!descriptors)
                 return -ENOMEM;
+        n = 0;
         LIST_FOR_EACH_SAFE (node, following, &luggage->connections)
                 descriptors[n++] = frozen_of(node)->arrival.descriptor;
+        for (size_t i = 0; i < luggage->n_guests; i++)
+                descriptors[n++] = luggage->guests[i].descriptor;
         r = parcels_pack(ret_parcels, descriptors, n);
         free(descriptors);
         return r;
@@ -248,7 +293,7 @@ static int pack_and_put(const struct handover *handover, const struct luggage *l
         parcels_close(&parcels);
         if (r == 0)
                 log_notice("left %zu connections and %zu listening sockets to systemd",
-                           luggage->n_connections, n_listeners);
+                           luggage->n_connections + luggage->n_guests, n_listeners);
         return r;
 }
 
@@ -266,7 +311,11 @@ static void let_go(const struct handover *handover, struct luggage *luggage)
                 close(frozen_of(node)->arrival.descriptor);
                 connection_free_frozen(frozen_of(node));
         }
-        close(luggage->memory);
+        for (size_t i = 0; i < luggage->n_guests; i++) {
+                close(luggage->guests[i].descriptor);
+                free(luggage->guests[i].bytes);
+        }
+        luggage_free(luggage);
 }
 
 int handover_store(const struct handover *handover, size_t n_places)

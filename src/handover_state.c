@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy_header.h"
 #include "util.h"
 
 static const char MAGIC[8] = "echod-ho";
@@ -246,6 +247,7 @@ static void take_newcomer(struct handover_reader *reader, struct handover_newcom
         newcomer->accepted_ms = take_time(reader);
         newcomer->n_bytes = (uint32_t)take_number(reader, 4);
         newcomer->bytes = (const char *)take(reader, newcomer->n_bytes);
+        expect(reader, newcomer->n_bytes < PROXY_HEADER_MAX);
 }
 
 void handover_state_next(struct handover_reader *reader, struct handover_record *ret_record)

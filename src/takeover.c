@@ -117,6 +117,33 @@ static void take_connection(struct takeover *takeover, const struct handover_con
         }
 }
 
+static void take_newcomer(struct takeover *takeover, const struct handover_newcomer *newcomer)
+{
+        uint64_t now_ms = uv_hrtime() / 1000000;
+        struct guest guest = {
+                .descriptor = take_descriptor(takeover, newcomer->cookie),
+                .peer = newcomer->peer,
+                .listener = newcomer->listener,
+                .waited_ms = now_ms - MIN(newcomer->accepted_ms, now_ms),
+                .n_bytes = newcomer->n_bytes,
+                .bytes = malloc(MAX(newcomer->n_bytes, (uint32_t)1)),
+        };
+
+        if (guest.descriptor < 0) {
+                free(guest.bytes);
+                takeover->n_missing++;
+        } else if (!guest.bytes) {
+                socket_reset(guest.descriptor);
+                takeover->n_failed++;
+        } else {
+                memcpy(guest.bytes, newcomer->bytes, newcomer->n_bytes);
+                if (acceptor_readmit_guest(takeover->acceptor, &guest) < 0)
+                        takeover->n_failed++;
+                else
+                        takeover->n_taken++;
+        }
+}
+
 static void read_records(struct takeover *takeover, struct handover_reader *reader)
 {
         struct handover_record record;
@@ -127,6 +154,8 @@ static void read_records(struct takeover *takeover, struct handover_reader *read
                         return;
                 if (record.kind == HANDOVER_CONNECTION)
                         take_connection(takeover, &record.connection);
+                else
+                        take_newcomer(takeover, &record.newcomer);
         }
 }
 

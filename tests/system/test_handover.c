@@ -281,6 +281,31 @@ Test(handover, idle_timeout_goes_on)
         expect_punctual("idle_timeout", measure_idle_lateness);
 }
 
+/* Half of the header is with the earlier echod; a restart comes in the middle, and another one when
+ * it is complete. */
+Test(handover, whoever_has_not_said_yet_who_he_is_goes_along)
+{
+        struct daemon *daemon = DAEMON(
+                "-o", "log_connections = true; proxy_sources = [ \"127.0.0.1\" ];", "-o",
+                "listeners = ( { address = \"127.0.0.1\"; port = 0; proxy_protocol = true; } );");
+        int silent = client_connect(daemon->port), talking = client_connect(daemon->port);
+
+        client_send(talking, "PROXY TCP4 192.0.2.1", 20);
+        await_statistic(daemon, "awaiting_header", 2);
+        restart(daemon);
+        cr_assert(daemon_has_logged(daemon, "took over 2 connections"), "%s", daemon->log);
+        client_send(talking, " 192.0.2.7 51000 7\r\n", 20);
+        client_echo(talking, "hello");
+        restart(daemon);
+        client_echo(talking, "again");
+        client_send(silent, "PROXY TCP4 192.0.2.2 192.0.2.7 51000 7\r\n", 40);
+        client_echo(silent, "hello");
+        close(talking);
+        daemon_await_log(daemon, "closed peer=192.0.2.1:51000 ");
+        close(silent);
+        daemon_stop(daemon);
+}
+
 Test(handover, counters_of_a_connection_go_on)
 {
         struct daemon *daemon = DAEMON("-o", "log_connections = true;");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "handover_state.h"
+#include "proxy_header.h"
 
 #define NOW_MS 100000
 
@@ -297,6 +298,7 @@ static void expect_absurd(struct handover_record record)
 
 Test(handover_state, values_that_cannot_be_are_absurd)
 {
+        static const char long_header[PROXY_HEADER_MAX];
         struct handover_record record = connection_in(ECHO_CLOSING, "");
 
         expect_absurd(record);
@@ -315,6 +317,10 @@ Test(handover_state, values_that_cannot_be_are_absurd)
         expect_absurd(record);
         record = connection_in(ECHO_PAUSED, "ten bytes.");
         record.connection.echo.received = 9;
+        expect_absurd(record);
+        record = newcomer_with("");
+        record.newcomer.bytes = long_header;
+        record.newcomer.n_bytes = sizeof(long_header);
         expect_absurd(record);
         record = newcomer_with("");
         record.kind = (enum handover_kind)9;
