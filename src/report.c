@@ -1,7 +1,12 @@
 #include "report.h"
 
+#include <limits.h>
 #include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "acceptor.h"
 #include "figures.h"
@@ -26,17 +31,45 @@ void report_settings(const struct config *config, const struct pool *pool,
         log_record(LOG_LEVEL_INFO, &record);
 }
 
-void report_backlogs(const struct config *config)
+/* Where /proc/sys is hidden, a socket that listens knows it, see tcp_get_info() of the kernel. */
+static long long ask_socket_for_somaxconn(void)
+{
+        const struct sockaddr_in loopback = {
+                .sin_family = AF_INET,
+                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        };
+        struct tcp_info info = {0};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0)
+                return -1;
+        if (bind(fd, (const struct sockaddr *)&loopback, sizeof(loopback)) < 0 ||
+            listen(fd, INT_MAX) < 0 ||
+            getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &(socklen_t){sizeof(info)}) < 0)
+                info.tcpi_sacked = 0;
+        close(fd);
+        return info.tcpi_sacked > 0 ? (long long)info.tcpi_sacked : -1;
+}
+
+/* -1: it cannot be found out. */
+static long long read_somaxconn(void)
 {
         FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
         long long somaxconn;
         int n;
 
         if (!file)
-                return;
+                return ask_socket_for_somaxconn();
         n = fscanf(file, "%lld", &somaxconn);
         fclose(file);
-        for (size_t i = 0; n == 1 && i < config->n_listeners; i++)
+        return n == 1 ? somaxconn : -1;
+}
+
+void report_backlogs(const struct config *config)
+{
+        long long somaxconn = read_somaxconn();
+
+        for (size_t i = 0; somaxconn >= 0 && i < config->n_listeners; i++)
                 if (config->listeners[i].backlog > somaxconn)
                         log_warning("listeners[%zu].backlog: the kernel lowers %lld to %lld; "
                                     "raise the sysctl net.core.somaxconn",

@@ -108,6 +108,14 @@ Test(systemd_sandbox, every_feature_of_the_configuration_works_in_it)
         box_shell("rm -r /etc/echod.d");
 }
 
+Test(systemd_sandbox, a_backlog_that_the_kernel_lowers_is_noticed_without_proc_sys)
+{
+        box_shell("sysctl -q -w net.core.somaxconn=100");
+        box_shell("systemctl start echod");
+        box_shell("sysctl -q -w net.core.somaxconn=4096");
+        box_await_journal("echod", "the kernel lowers 1024 to 100;");
+}
+
 /* A refused call that is only answered with an error may be made up for in silence. */
 static void serve_on_pain_of_death(const char *service)
 {
