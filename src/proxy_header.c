@@ -57,14 +57,14 @@ static bool take_space(const char **line)
         return *(*line)++ == ' ';
 }
 
-/* An address of the announced family, without a zone. IPv6 may end like IPv4, as inet_ntop(3)
- * writes mapped addresses. */
+/* An address of the announced family; the alphabet of its line has seen to it that no zone is
+ * named. IPv6 may end like IPv4, as inet_ntop(3) writes mapped addresses. */
 static bool take_address(const char **line, bool is_ipv6, struct address *ret_address)
 {
         char word[INET6_ADDRSTRLEN];
 
-        return take_word(line, word, sizeof(word)) && !strchr(word, '%') &&
-               (strchr(word, ':') != NULL) == is_ipv6 && address_parse(ret_address, word, 0) == 0;
+        return take_word(line, word, sizeof(word)) && (strchr(word, ':') != NULL) == is_ipv6 &&
+               address_parse(ret_address, word, 0) == 0;
 }
 
 /* 0 to 65535 in decimal, no leading zero. */

@@ -303,7 +303,7 @@ Test(vestibule, who_trickles_leaves_after_5_seconds_too)
         hall_open(&hall);
         proxy = enter(&hall);
         for (size_t i = 0; i < 10; i++) {
-                client_send(proxy, LINE + i, 1);
+                client_send(proxy, &LINE[i], 1);
                 await_kept(&hall, i + 1);
                 frozen_clock_advance(VESTIBULE_PATIENCE_MS / 10 + 1);
                 turn(&hall);
@@ -366,7 +366,7 @@ Test(vestibule, who_is_taken_out_can_enter_elsewhere_with_what_he_had)
         frozen_clock_advance(1990);
         turn(&other);
         cr_assert_eq(other.vestibule.n_guests, 1);
-        client_send(proxy, LINE "hello" + 20, LENGTH(LINE "hello") - 20);
+        client_send(proxy, &(LINE "hello")[20], LENGTH(LINE "hello") - 20);
         expect_announced(&other, "192.0.2.1:51000", "hello");
         close(proxy);
         other.n_descriptors -= 2; /* both ends were open */
@@ -429,7 +429,7 @@ static void enter_and_send(void *user)
         if (r < 0)
                 close(pair[1]);
         else if (hall->vestibule.n_guests > 0)
-                client_send(pair[0], LINE + 20, LENGTH(LINE) - 20);
+                client_send(pair[0], &LINE[20], LENGTH(LINE) - 20);
         while (hall->vestibule.n_guests > 0)
                 turn(hall);
         if (hall->n_announced > 0)
