@@ -237,6 +237,40 @@ Test(acceptor_proxied, the_lists_are_about_the_client_and_not_about_the_proxy)
         lobby_close(&lobby);
 }
 
+/* A client that says that it comes from there. */
+static int come_from(struct lobby *lobby, const char *address)
+{
+        int client = lobby_connect(lobby);
+        char line[80];
+
+        snprintf(line, sizeof(line), "PROXY TCP4 %s 192.0.2.7 51000 7\r\n", address);
+        client_send(client, line, strlen(line));
+        return client;
+}
+
+Test(acceptor_proxied, the_limits_for_each_source_are_about_the_client)
+{
+        struct lobby lobby;
+        int first, second, other;
+
+        open_proxied(&lobby, 10);
+        lobby.config.max_connections_per_source = 1;
+        cr_assert_eq(lobby_apply(&lobby), 0);
+        first = come_from(&lobby, "192.0.2.1");
+        lobby_await_accepted(&lobby, 1);
+        second = come_from(&lobby, "192.0.2.1");
+        await_refused(&lobby, REFUSED_SOURCE_LIMIT, 1);
+        client_expect_reset(second);
+        other = come_from(&lobby, "192.0.2.2");
+        lobby_await_accepted(&lobby, 2);
+        client_echo(other, "served");
+        close(second);
+        leave(&lobby, other);
+        leave(&lobby, first);
+        leave(&lobby, come_in(&lobby));
+        lobby_close(&lobby);
+}
+
 Test(acceptor_proxied, without_a_client_named_the_lists_are_about_the_proxy)
 {
         struct lobby lobby;
