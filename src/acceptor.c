@@ -17,7 +17,6 @@
 #include "acceptor.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "config_data.h"
@@ -38,7 +37,6 @@ static void on_announced(void *user, int descriptor, const struct address *clien
 static void on_ended(void *user, int descriptor, const struct address *peer, const char *listener,
                      enum vestibule_end end);
 static void on_retry(uv_timer_t *retry);
-static void on_summary(uv_timer_t *summary);
 
 static const struct listener_events EVENTS = {
         .on_accept = on_accept,
@@ -63,7 +61,7 @@ int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
         r = uv_timer_init(loop, &acceptor->retry);
         if (r < 0)
                 return r;
-        r = uv_timer_init(loop, &acceptor->summary);
+        r = arrival_log_init(&acceptor->log, loop);
         if (r < 0) {
                 uv_close((uv_handle_t *)&acceptor->retry, NULL);
                 return r;
@@ -71,7 +69,7 @@ int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
         r = vestibule_init(&acceptor->vestibule, loop, &VESTIBULE_EVENTS, acceptor);
         if (r < 0) {
                 uv_close((uv_handle_t *)&acceptor->retry, NULL);
-                uv_close((uv_handle_t *)&acceptor->summary, NULL);
+                arrival_log_close(&acceptor->log);
         }
         return r;
 }
@@ -191,39 +189,19 @@ void acceptor_on_release(struct acceptor *acceptor)
                 check_room(acceptor);
 }
 
-/* Where the event's line would be suppressed, a summary follows when the window is over. */
-static struct log_limit *limit_of(struct acceptor *acceptor, enum acceptor_event event)
-{
-        if (!uv_is_active((uv_handle_t *)&acceptor->summary))
-                uv_timer_start(&acceptor->summary, on_summary, LOG_LIMIT_WINDOW_MS, 0);
-        return &acceptor->limits[event];
-}
-
 /* `problem`: what is wrong with the PROXY header, or NULL. */
 static void refuse(struct acceptor *acceptor, const struct arrival *arrival,
                    enum admission_verdict verdict, const char *problem)
 {
-        char text[ADDRESS_TEXT_MAX];
-        struct record record;
-
         socket_reset(arrival->descriptor);
         acceptor->n_refused[verdict]++;
-        log_begin(&record, "refused");
-        record_string(&record, "peer", address_format(&arrival->peer, text));
-        record_string(&record, "listener", arrival->listener);
-        record_string(&record, "reason", admission_verdict_name(verdict));
-        if (problem)
-                record_string(&record, "problem", problem);
-        log_record_limited(limit_of(acceptor, EVENT_REFUSED), uv_now(acceptor->loop),
-                           LOG_LEVEL_NOTICE, &record);
+        arrival_log_refused(&acceptor->log, arrival, verdict, problem);
 }
 
 /* Accepts nobody for a while. */
 static void pause_for_shortage(struct acceptor *acceptor, const char *listener, int error)
 {
-        log_write_limited(limit_of(acceptor, EVENT_SHORTAGE), uv_now(acceptor->loop),
-                          LOG_LEVEL_ERROR, "cannot accept on %s: %s; trying again in %d ms",
-                          listener, strerror(-error), RETRY_MS);
+        arrival_log_shortage(&acceptor->log, listener, error, RETRY_MS);
         acceptor->is_short = true;
         update(acceptor);
         uv_timer_start(&acceptor->retry, on_retry, RETRY_MS, 0);
@@ -299,10 +277,7 @@ static void on_accept(void *user, struct listener *listener, int descriptor,
                 return;
         check_room(acceptor);
         if (acceptor->is_full)
-                log_write_limited(limit_of(acceptor, EVENT_FULL), uv_now(acceptor->loop),
-                                  LOG_LEVEL_NOTICE,
-                                  "max_connections reached: %llu open, further clients wait",
-                                  (unsigned long long)acceptor->admission.max_connections);
+                arrival_log_full(&acceptor->log, acceptor->admission.max_connections);
 }
 
 /* The place that he had in the vestibule is his; so only who he is can be against him. */
@@ -329,11 +304,10 @@ static void on_ended(void *user, int descriptor, const struct address *peer, con
                 .peer = *peer,
                 .listener = listener,
         };
-        char text[ADDRESS_TEXT_MAX];
 
         if (end == VESTIBULE_PROBE) {
                 acceptor->n_probes++;
-                log_debug("probe peer=%s listener=%s", address_format(peer, text), listener);
+                arrival_log_probe(&arrival);
                 close(descriptor);
         } else if (end == VESTIBULE_SHORT) {
                 drop(acceptor, &arrival, -ENOMEM);
@@ -362,29 +336,6 @@ static void on_retired(void *user, struct listener *listener)
         listener_set_remove(listener);
 }
 
-/* Says what was suppressed in the windows that are over at that time. */
-static void summarize(struct acceptor *acceptor, uint64_t now_ms)
-{
-        static const char *const subjects[N_ACCEPTOR_EVENTS] = {
-                [EVENT_REFUSED] = "refused clients",
-                [EVENT_FULL] = "max_connections",
-                [EVENT_SHORTAGE] = "failed accepts",
-        };
-        for (unsigned event = 0; event < N_ACCEPTOR_EVENTS; event++)
-                log_limit_flush(&acceptor->limits[event], now_ms, LOG_LEVEL_NOTICE,
-                                subjects[event]);
-}
-
-static void on_summary(uv_timer_t *summary)
-{
-        struct acceptor *acceptor = CONTAINER_OF(summary, struct acceptor, summary);
-
-        summarize(acceptor, uv_now(acceptor->loop));
-        for (unsigned event = 0; event < N_ACCEPTOR_EVENTS; event++)
-                if (acceptor->limits[event].n_suppressed > 0)
-                        uv_timer_start(summary, on_summary, LOG_LIMIT_WINDOW_MS, 0);
-}
-
 void acceptor_finish(struct acceptor *acceptor)
 {
         /* Where there is no room, there is nothing to accept clients for. */
@@ -402,11 +353,10 @@ void acceptor_reset_guests(struct acceptor *acceptor)
 
 void acceptor_close(struct acceptor *acceptor)
 {
-        summarize(acceptor, uv_now(acceptor->loop) + LOG_LIMIT_WINDOW_MS);
+        arrival_log_close(&acceptor->log);
         listener_set_close(&acceptor->listeners);
         vestibule_close(&acceptor->vestibule);
         uv_close((uv_handle_t *)&acceptor->retry, NULL);
-        uv_close((uv_handle_t *)&acceptor->summary, NULL);
 }
 
 void acceptor_free(struct acceptor *acceptor)

@@ -10,8 +10,8 @@
 #include <uv.h>
 
 #include "admission.h"
+#include "arrival_log.h"
 #include "listener_set.h"
-#include "log.h"
 #include "source_table.h"
 #include "vestibule.h"
 
@@ -20,9 +20,6 @@ struct frozen;
 struct inherited;
 struct pool;
 
-/* What clients can have logged, each limited by itself. */
-enum acceptor_event { EVENT_REFUSED, EVENT_FULL, EVENT_SHORTAGE, N_ACCEPTOR_EVENTS };
-
 struct acceptor {
         uv_loop_t *loop;
         struct pool *pool;
@@ -30,12 +27,11 @@ struct acceptor {
         struct vestibule vestibule; /* clients whose PROXY header has not come yet */
         struct admission admission;
         struct source_table sources;
-        bool is_rejecting;  /* when_full = "reject" */
-        bool is_full;       /* paused until the pool has room */
-        bool is_short;      /* paused until the timer, for lack of descriptors or memory */
-        uv_timer_t retry;   /* after a shortage */
-        uv_timer_t summary; /* says what was suppressed */
-        struct log_limit limits[N_ACCEPTOR_EVENTS];
+        bool is_rejecting; /* when_full = "reject" */
+        bool is_full;      /* paused until the pool has room */
+        bool is_short;     /* paused until the timer, for lack of descriptors or memory */
+        uv_timer_t retry;  /* after a shortage */
+        struct arrival_log log;
         uint64_t n_accepted;
         uint64_t n_refused[N_ADMISSION_VERDICTS];
         uint64_t n_probes; /* gone before the first byte of a PROXY header */

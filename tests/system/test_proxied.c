@@ -79,6 +79,15 @@ Test(proxied, statistics_tell_refusals_probes_and_who_waits)
         daemon_stop(daemon);
 }
 
+Test(proxied, a_probe_is_logged_for_who_debugs)
+{
+        struct daemon *daemon = DAEMON(PROXIED, "-o", "log_level = \"debug\";");
+
+        close(client_connect(daemon->port));
+        daemon_await_log(daemon, "probe peer=127.0.0.1:");
+        daemon_stop(daemon);
+}
+
 Test(proxied, a_stop_serves_who_waits_for_a_header)
 {
         struct daemon *daemon = DAEMON(PROXIED);
