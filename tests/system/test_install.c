@@ -147,6 +147,7 @@ Test(install, an_existing_configuration_is_not_overwritten)
 Test(install, the_examples_are_with_the_documentation)
 {
         assert_file("/usr/share/doc/echod/examples/haproxy.cfg", 0644);
+        assert_file("/usr/share/doc/echod/examples/kubernetes.yaml", 0644);
         assert_file("/usr/share/doc/echod/examples/minimal.conf", 0644);
 }
 
