@@ -128,6 +128,7 @@ Test(proxied, drain_timeout_resets_who_waits_for_a_header)
         client_expect_reset(client);
         cr_assert_eq(daemon_await_exit(daemon), 0);
         cr_assert(daemon_has_logged(daemon, "drain_timeout: resetting 1 connections"));
+        cr_assert_not(daemon_has_logged(daemon, "problem=late"));
         close(client);
         daemon_free(daemon);
 }
@@ -143,6 +144,7 @@ Test(proxied, a_second_signal_resets_who_waits_for_a_header)
         daemon_signal(daemon, SIGTERM);
         client_expect_reset(client);
         cr_assert_eq(daemon_await_exit(daemon), 0);
+        cr_assert_not(daemon_has_logged(daemon, "problem=late"));
         close(client);
         daemon_free(daemon);
 }
