@@ -64,6 +64,10 @@ static const int USUAL_ERRORS[N_FAULT_TARGETS] = {
         [FAULT_SIGNALFD] = EMFILE,
         [FAULT_GETRANDOM] = ENOSYS,
         [FAULT_UV_SEM_INIT] = EAGAIN,
+        [FAULT_MEMFD_CREATE] = EMFILE,
+        [FAULT_SOCKETPAIR] = EMFILE,
+        [FAULT_SENDMSG] = ETOOMANYREFS,
+        [FAULT_STRDUP] = ENOMEM,
 };
 
 void faults_fail(enum fault_target target, unsigned nth, unsigned count, int error)
@@ -341,5 +345,12 @@ WRAP(int, signalfd, FAULT_SIGNALFD, -1, (int descriptor, const sigset_t *set, in
      (descriptor, set, flags))
 WRAP(ssize_t, getrandom, FAULT_GETRANDOM, -1, (void *bytes, size_t length, unsigned flags),
      (bytes, length, flags))
+WRAP(int, memfd_create, FAULT_MEMFD_CREATE, -1, (const char *name, unsigned flags), (name, flags))
+WRAP(int, socketpair, FAULT_SOCKETPAIR, -1,
+     (int family, int type, int protocol, int descriptors[2]),
+     (family, type, protocol, descriptors))
+WRAP(ssize_t, sendmsg, FAULT_SENDMSG, -1, (int descriptor, const struct msghdr *message, int flags),
+     (descriptor, message, flags))
+WRAP(char *, strdup, FAULT_STRDUP, NULL, (const char *text), (text))
 WRAP(int, uv_sem_init, FAULT_UV_SEM_INIT, -errno, (uv_sem_t * semaphore, unsigned value),
      (semaphore, value))

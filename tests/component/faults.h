@@ -41,6 +41,10 @@ enum fault_target {
         FAULT_UV_THREAD_CREATE,
         FAULT_SIGNALFD,
         FAULT_GETRANDOM,
+        FAULT_MEMFD_CREATE,
+        FAULT_SOCKETPAIR,
+        FAULT_SENDMSG,
+        FAULT_STRDUP,
         FAULT_UV_SEM_INIT,
         N_FAULT_TARGETS,
 };
