@@ -54,7 +54,7 @@ int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool)
         int r;
 
         *acceptor = (struct acceptor){.loop = loop, .pool = pool};
-        listener_set_init(&acceptor->listeners, loop, &EVENTS, acceptor);
+        listener_set_init(&acceptor->listeners, &pool->poller, &EVENTS, acceptor);
         r = sources_init(&acceptor->sources);
         if (r < 0)
                 return r;

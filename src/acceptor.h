@@ -41,7 +41,7 @@ struct acceptor {
 #define ACCEPTOR_PROBLEM_MAX LISTENER_SET_PROBLEM_MAX
 
 /*
- * `pool` must have started before acceptor_apply(). An error of uv_timer_init(), or of
+ * `pool` must have started, in `loop`, before acceptor_apply(). An error of uv_timer_init(), or of
  * getrandom(2).
  */
 int acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct pool *pool);
@@ -83,7 +83,7 @@ void acceptor_finish(struct acceptor *acceptor);
 /* Resets those who wait for a PROXY header. */
 void acceptor_reset_guests(struct acceptor *acceptor);
 
-/* Closes everything in the loop; acceptor_free() once those callbacks have run. */
+/* Closes everything in the loop and the pool's poller; acceptor_free() once those are done. */
 void acceptor_close(struct acceptor *acceptor);
 
 /* The workers must have ended: connections refer to the labels. */

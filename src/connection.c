@@ -1,12 +1,12 @@
 /*
  * The happy path:
  *  1. connection_open() watches the socket for input.
- *  2. on_event() reads once into the context's buffer and writes it back at once.
+ *  2. connection_on_event() reads once into the context's buffer and writes it back at once.
  *  3. The socket took everything: back to 2. Nothing was allocated or copied. After a turn that
  *     moved much, 2 is done past the buffer, see bypass.h.
  *  4. It did not: the rest is copied, and the socket is watched for room instead of input.
- *  5. on_event() writes the rest; when all is written, back to 2.
- *  6. End of input: close. on_poll_closed() frees the connection and tells the worker.
+ *  5. connection_on_event() writes the rest; when all is written, back to 2.
+ *  6. End of input: close. on_removed() frees the connection and tells the worker.
  *
  * At the end of its lifetime a connection lingers before it is closed: linger() ends the output,
  * discard() drops what still comes in, and connection_on_due() sees when the kernel has delivered
@@ -29,6 +29,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,8 +40,7 @@
 #include "source_table.h"
 #include "util.h"
 
-static void on_event(uv_poll_t *poll, int status, int events);
-static void on_poll_closed(uv_handle_t *handle);
+static void on_removed(struct watch *watch);
 static void follow(struct connection *connection, enum echo_action action);
 
 int connection_open(struct connection_context *context, const struct arrival *arrival)
@@ -51,7 +51,9 @@ int connection_open(struct connection_context *context, const struct arrival *ar
 
         if (!connection)
                 return -ENOMEM;
-        r = uv_poll_init(context->loop, &connection->poll, arrival->descriptor);
+        connection->watch.on_event = connection_on_event;
+        connection->watch.on_removed = on_removed;
+        r = poller_add(context->poller, &connection->watch, arrival->descriptor, EPOLLIN);
         if (r < 0) {
                 slab_free(&context->slab, connection);
                 return r;
@@ -143,6 +145,7 @@ static enum echo_action count(struct connection *connection, const struct transf
         struct connection_context *context = connection->context;
 
         connection->last_activity_ms = uv_now(context->loop);
+        context->n_repeats += connection->echo.received > 0;
         if (transfer->n_in >= BYPASS_WORTHWHILE) {
                 connection->n_bypasses = BYPASS_TURNS;
                 context->n_events++;
@@ -216,14 +219,13 @@ static void discard(struct connection *connection, int descriptor)
                 connection_end(connection, reason_of_error(errno));
 }
 
-static void on_event(uv_poll_t *poll, int status, int events)
+void connection_on_event(struct watch *watch, uint32_t events)
 {
-        struct connection *connection = CONTAINER_OF(poll, struct connection, poll);
+        struct connection *connection = CONTAINER_OF(watch, struct connection, watch);
         int descriptor = connection->descriptor;
 
-        (void)events;
         connection->context->n_events++;
-        if (status < 0)
+        if (events & EPOLLERR)
                 connection_end(connection, reason_of_error(socket_error(descriptor)));
         else if (connection->echo.state == ECHO_OPEN)
                 on_readable(connection, descriptor);
@@ -291,7 +293,7 @@ void connection_leave(struct connection *connection)
 {
         drop_pending(connection);
         timer_wheel_cancel(&connection->timer);
-        uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+        poller_remove(connection->context->poller, &connection->watch, connection->descriptor);
         /* Before the socket is closed: a client that sees the end may come again at once. */
         source_release(connection->source);
 }
@@ -311,20 +313,25 @@ static void close_connection(struct connection *connection, bool is_reset)
                 });
         stats_add(&context->stats->closed[connection->echo.reason], 1);
         connection_leave(connection);
-        /* Allowed as soon as uv_close() was called on its uv_poll_t. */
         if (is_reset)
                 socket_reset(descriptor);
         else
                 close(descriptor);
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+static void on_removed(struct watch *watch)
 {
-        struct connection *connection = CONTAINER_OF(handle, struct connection, poll);
+        struct connection *connection = CONTAINER_OF(watch, struct connection, watch);
         struct connection_context *context = connection->context;
 
         slab_free(&context->slab, connection);
         context->on_closed(context->user);
+}
+
+static int watch_for(struct connection *connection, uint32_t events)
+{
+        return poller_change(connection->context->poller, &connection->watch,
+                             connection->descriptor, events);
 }
 
 /* Ends the output. Where nothing is under way there is nothing to wait for. */
@@ -336,7 +343,7 @@ static void linger(struct connection *connection)
         }
         connection->pending = pending_new(NULL, 0);
         if (!connection->pending || shutdown(connection->descriptor, SHUT_WR) < 0 ||
-            uv_poll_start(&connection->poll, UV_READABLE, on_event) < 0)
+            watch_for(connection, EPOLLIN) < 0)
                 connection_end(connection, ECHO_ERROR);
         else
                 connection_set_timer(connection);
@@ -352,8 +359,7 @@ static void follow(struct connection *connection, enum echo_action action)
         case ECHO_READ:
         case ECHO_WRITE:
                 /* The socket is watched already, so this can fail only by a mistake of ours. */
-                if (uv_poll_start(&connection->poll,
-                                  action == ECHO_READ ? UV_READABLE : UV_WRITABLE, on_event) < 0)
+                if (watch_for(connection, action == ECHO_READ ? EPOLLIN : EPOLLOUT) < 0)
                         connection_end(connection, ECHO_ERROR);
                 else if (action == ECHO_WRITE)
                         connection_set_timer(connection);

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * One accepted stream: between libuv's events and the echo. Belongs to the worker whose context it
- * was opened in; nobody else touches it. It frees itself once it is closed.
+ * One accepted stream: between the poller's events and the echo. Belongs to the worker whose
+ * context it was opened in; nobody else touches it. It frees itself once it is closed.
  */
 
 #include <stdbool.h>
@@ -13,6 +13,7 @@
 #include "address.h"
 #include "bypass.h"
 #include "deadline.h"
+#include "poller.h"
 #include "slab.h"
 #include "stats.h"
 #include "timers.h"
@@ -38,6 +39,7 @@ struct census {
 /* What all connections of a worker share. Owned by the worker. */
 struct connection_context {
         uv_loop_t *loop;
+        struct poller *poller;
         struct timers timers;
         struct slab slab;
         char *buffer; /* every read goes into it, and is written out of it at once */
@@ -48,28 +50,28 @@ struct connection_context {
         /* That connections had; whoever polls sees by it whether there was work. What moves much
          * counts twice: it is not for a stream that anybody should poll. */
         uint64_t n_events;
+        uint64_t n_repeats;            /* messages that were not their connection's first */
         void (*on_closed)(void *user); /* after a connection has been freed */
         void *user;
 };
 
 /*
- * Sets up what connections need in this loop, with a read buffer of so many bytes. `stats` must
- * outlive the context. -ENOMEM, or an error of uv_timer_init().
+ * Sets up what connections need with this poller and its loop, with a read buffer of so many
+ * bytes. `poller` and `stats` must outlive the context. -ENOMEM, or an error of uv_timer_init().
  */
-int connection_context_init(struct connection_context *context, uv_loop_t *loop, size_t buffer_size,
-                            struct stats *stats);
+int connection_context_init(struct connection_context *context, struct poller *poller,
+                            size_t buffer_size, struct stats *stats);
 
 /* Closes the timer; call connection_context_free() once the loop has closed. */
 void connection_context_close(struct connection_context *context);
 
-/* Every connection must have been closed. */
+/* Every connection must have ended. */
 void connection_context_free(struct connection_context *context);
 
 /*
  * Takes over the arrival's socket and echoes on it; goes on where a frozen one has stopped, and
  * frees that. On success the descriptor and the count in the source are the connection's; on
- * failure
- * (-ENOMEM, or what uv_poll_init() says) still the caller's, as is what was frozen.
+ * failure (-ENOMEM, or what poller_add() says) still the caller's, as is what was frozen.
  */
 int connection_open(struct connection_context *context, const struct arrival *arrival);
 

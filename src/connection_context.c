@@ -6,13 +6,14 @@
 #include "connection_private.h"
 #include "util.h"
 
-int connection_context_init(struct connection_context *context, uv_loop_t *loop, size_t buffer_size,
-                            struct stats *stats)
+int connection_context_init(struct connection_context *context, struct poller *poller,
+                            size_t buffer_size, struct stats *stats)
 {
         int r;
 
         *context = (struct connection_context){
-                .loop = loop,
+                .loop = poller->loop,
+                .poller = poller,
                 .buffer_size = buffer_size,
                 .stats = stats,
                 .bypass = BYPASS_NULL,
@@ -20,7 +21,7 @@ int connection_context_init(struct connection_context *context, uv_loop_t *loop,
         context->buffer = malloc(buffer_size);
         if (!context->buffer)
                 return -ENOMEM;
-        r = timers_init(&context->timers, loop, connection_on_due);
+        r = timers_init(&context->timers, poller->loop, connection_on_due);
         if (r < 0) {
                 free(context->buffer);
                 return r;
@@ -41,29 +42,16 @@ void connection_context_free(struct connection_context *context)
         free(context->buffer);
 }
 
-/* Whether a handle that uv_walk() came by is an open connection. Workers poll nothing else. */
-static bool is_open(const uv_handle_t *handle)
-{
-        return handle->type == UV_POLL && !uv_is_closing(handle);
-}
-
-struct visitor {
-        void (*visit)(struct connection *connection, void *user);
-        void *user;
-};
-
-static void on_walk(uv_handle_t *handle, void *user)
-{
-        struct visitor *visitor = user;
-
-        if (is_open(handle))
-                visitor->visit(CONTAINER_OF(handle, struct connection, poll), visitor->user);
-}
-
 void connection_for_each(struct connection_context *context,
                          void (*visit)(struct connection *connection, void *user), void *user)
 {
-        uv_walk(context->loop, on_walk, &(struct visitor){visit, user});
+        LIST_FOR_EACH_SAFE (link, following, &context->poller->watches) {
+                struct watch *watch = CONTAINER_OF(link, struct watch, link);
+
+                /* The main loop's poller has listeners as well. */
+                if (watch->on_event == connection_on_event)
+                        visit(CONTAINER_OF(watch, struct connection, watch), user);
+        }
 }
 
 static void visit_count(struct connection *connection, void *user)

@@ -13,28 +13,30 @@ struct pending;
 
 /*
  * What every message touches lies together, since with thousands of ready connections cache misses
- * are what is left to save: the watcher at the end of uv_poll_t is one cache line, and what follows
- * it is the next.
+ * are what is left to save: from the watch's on_event on it is one cache line.
  */
 struct connection {
-        struct address peer;
+        struct timer_entry timer;
         const char *listener;
-        uv_poll_t poll;
+        uint64_t opened_ms;
+        struct watch watch;
         struct connection_context *context;
         struct echo echo;
         uint64_t last_activity_ms; /* loop time of the last byte, either way */
         struct pending *pending;   /* what the socket did not take, or NULL */
         int descriptor;
-        int n_unsent;       /* what the kernel held of the output when idle_timeout came last */
         uint8_t n_bypasses; /* so many turns yet it is taken for a stream */
-        struct timer_entry timer;
-        uint64_t opened_ms;
+        int n_unsent;       /* what the kernel held of the output when idle_timeout came last */
+        struct address peer;
         struct source *source; /* counts it, or NULL */
 };
 
-static_assert(offsetof(struct connection, context) % SLAB_ALIGNMENT == 0,
+static_assert(offsetof(struct connection, watch.on_event) % SLAB_ALIGNMENT == 0,
               "the hot fields begin a cache line");
-static_assert(sizeof(struct connection) <= 320, "an idle connection costs less than 400 bytes");
+static_assert(sizeof(struct connection) <= 192, "an idle connection costs less than 200 bytes");
+
+/* The poller's callback, by which a connection is told from other watches. */
+void connection_on_event(struct watch *watch, uint32_t events);
 
 /* Visits all open connections of the context. The visitor may end the one it is at. */
 void connection_for_each(struct connection_context *context,

@@ -7,7 +7,7 @@
 
 /* The standard streams, the main loop's own, listeners, a configuration file being read. */
 #define RESERVE           64
-#define RESERVE_EACH_LOOP 6 /* libuv's four, and a pipe */
+#define RESERVE_EACH_LOOP 7 /* libuv's four, a poller, and a pipe */
 
 int64_t descriptors_for_connections(unsigned n_workers)
 {

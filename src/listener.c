@@ -2,9 +2,10 @@
  * The happy path:
  *  1. listener_open() binds and listens, or listener_adopt() listens on a socket that is bound;
  *     listener_resume() watches the socket.
- *  2. on_connectable() accepts up to ACCEPT_BUDGET clients and hands each to on_accept.
+ *  2. on_connectable() accepts up to ACCEPT_BUDGET clients, where several are waiting, and hands
+ *     each to on_accept.
  *  3. The owner may pause it at any time; who comes then waits in the kernel's queue.
- *  4. listener_close() closes the socket; on_poll_closed() frees the listener.
+ *  4. listener_close() closes the socket; on_removed() frees the listener.
  *
  * What can go wrong:
  *  - it cannot be bound or watched: either fails and leaves nothing behind;
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,8 +34,14 @@
 /* Between two looks at signals, timers and other listeners. */
 #define ACCEPT_BUDGET 64
 
-static void on_connectable(uv_poll_t *poll, int status, int events);
-static void on_poll_closed(uv_handle_t *handle);
+/*
+ * To find out that nobody else is waiting, accept4(2) makes a socket and throws it away. So where
+ * clients come one by one, it is asked for another one only after so many of them.
+ */
+#define ALONE_MAX 64
+
+static void on_connectable(struct watch *watch, uint32_t events);
+static void on_removed(struct watch *watch);
 static unsigned queue_length(const struct listener *listener);
 
 /* Fills in the name, and for a Unix socket which file is ours. */
@@ -76,7 +84,7 @@ static void remove_file(const struct listener *listener)
                 unlink(listener->options.path);
 }
 
-static struct listener *make(const struct listener_options *options,
+static struct listener *make(struct poller *poller, const struct listener_options *options,
                              const struct listener_events *events, void *user)
 {
         struct listener *listener = calloc(1, sizeof(*listener));
@@ -87,11 +95,14 @@ static struct listener *make(const struct listener_options *options,
         listener->options = *options;
         listener->events = events;
         listener->user = user;
+        listener->poller = poller;
+        listener->watch.on_event = on_connectable;
+        listener->watch.on_removed = on_removed;
         return listener;
 }
 
 /* Listens on its socket. On failure the socket is closed and the listener freed. */
-static int start(struct listener *listener, uv_loop_t *loop)
+static int start(struct listener *listener)
 {
         int r = 0;
 
@@ -99,7 +110,7 @@ static int start(struct listener *listener, uv_loop_t *loop)
         if (listen(listener->descriptor, listener->options.backlog) < 0)
                 r = -errno;
         else
-                r = uv_poll_init(loop, &listener->poll, listener->descriptor);
+                r = poller_add(listener->poller, &listener->watch, listener->descriptor, 0);
         if (r < 0) {
                 remove_file(listener);
                 close(listener->descriptor);
@@ -108,11 +119,11 @@ static int start(struct listener *listener, uv_loop_t *loop)
         return r;
 }
 
-int listener_open(struct listener **ret_listener, uv_loop_t *loop,
+int listener_open(struct listener **ret_listener, struct poller *poller,
                   const struct listener_options *options, bool is_shared,
                   const struct listener_events *events, void *user)
 {
-        struct listener *listener = make(options, events, user);
+        struct listener *listener = make(poller, options, events, user);
         int r;
 
         if (!listener)
@@ -122,17 +133,17 @@ int listener_open(struct listener **ret_listener, uv_loop_t *loop,
                 free(listener);
                 return r;
         }
-        r = start(listener, loop);
+        r = start(listener);
         if (r == 0)
                 *ret_listener = listener;
         return r;
 }
 
-int listener_adopt(struct listener **ret_listener, uv_loop_t *loop,
+int listener_adopt(struct listener **ret_listener, struct poller *poller,
                    const struct listener_options *options, int descriptor,
                    enum listener_origin origin, const struct listener_events *events, void *user)
 {
-        struct listener *listener = make(options, events, user);
+        struct listener *listener = make(poller, options, events, user);
         int r = listener ? 0 : -ENOMEM;
 
         if (r == 0)
@@ -144,7 +155,7 @@ int listener_adopt(struct listener **ret_listener, uv_loop_t *loop,
         }
         listener->descriptor = descriptor;
         listener->origin = origin;
-        r = start(listener, loop);
+        r = start(listener);
         if (r == 0)
                 *ret_listener = listener;
         return r;
@@ -179,34 +190,12 @@ void listener_share_address(struct listener *listener, bool is_shared)
 
 void listener_resume(struct listener *listener)
 {
-        if (!uv_is_active((uv_handle_t *)&listener->poll))
-                uv_poll_start(&listener->poll, UV_READABLE, on_connectable);
+        poller_change(listener->poller, &listener->watch, listener->descriptor, EPOLLIN);
 }
 
 void listener_pause(struct listener *listener)
 {
-        uv_poll_stop(&listener->poll);
-}
-
-/* Errors that concern one client or pass by themselves; accept(2) names them. */
-static bool is_transient(int error)
-{
-        switch (error) {
-        case ECONNABORTED:
-        case EINTR:
-        case EPERM:
-        case EPROTO:
-        case ENOPROTOOPT:
-        case ENETDOWN:
-        case ENETUNREACH:
-        case EHOSTDOWN:
-        case EHOSTUNREACH:
-        case ENONET:
-        case EOPNOTSUPP:
-                return true;
-        default:
-                return false;
-        }
+        poller_change(listener->poller, &listener->watch, listener->descriptor, 0);
 }
 
 /* False: nobody is waiting, or nobody can be accepted now. */
@@ -220,7 +209,7 @@ static bool accept_one(struct listener *listener)
         descriptor = accept4(listener->descriptor, (struct sockaddr *)&sockaddr, &length,
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (descriptor < 0) {
-                if (is_transient(errno))
+                if (socket_is_transient(errno))
                         return true;
                 if (errno == EAGAIN)
                         listener->n_left = 0;
@@ -239,18 +228,41 @@ static bool accept_one(struct listener *listener)
         return true;
 }
 
-static void on_connectable(uv_poll_t *poll, int status, int events)
+/*
+ * Whether it is worth to ask for another client after the first. One that retires must learn when
+ * there is none left.
+ */
+static bool expects_more(struct listener *listener)
 {
-        struct listener *listener = CONTAINER_OF(poll, struct listener, poll);
+        if (listener->is_crowded || listener->is_retiring)
+                return true;
+        listener->n_accepted = (listener->n_accepted + 1) % ALONE_MAX;
+        return listener->n_accepted == 0;
+}
 
-        (void)status; /* an error on the socket shows in accept4(2) too */
-        (void)events;
-        for (unsigned i = 0; i < ACCEPT_BUDGET; i++) {
-                if (!accept_one(listener) || !uv_is_active((uv_handle_t *)poll))
+/* Accepts as many as are waiting, within the budget. */
+static void accept_all(struct listener *listener)
+{
+        unsigned n = 0;
+
+        while (n < ACCEPT_BUDGET && accept_one(listener)) {
+                n++;
+                if (listener->watch.events == 0)
                         break;
                 if (listener->is_retiring && listener->n_left == 0)
                         break;
+                if (n == 1 && !expects_more(listener))
+                        return;
         }
+        listener->is_crowded = n > 1;
+}
+
+static void on_connectable(struct watch *watch, uint32_t events)
+{
+        struct listener *listener = CONTAINER_OF(watch, struct listener, watch);
+
+        (void)events; /* an error on the socket shows in accept4(2) too */
+        accept_all(listener);
         /* The kernel gives clients to the most specific address, so they may have come here still.
          */
         if (listener->is_superseded && listener->n_left == 0)
@@ -312,12 +324,12 @@ void listener_leave(struct listener *listener)
 
 void listener_close(struct listener *listener)
 {
-        uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
+        poller_remove(listener->poller, &listener->watch, listener->descriptor);
         remove_file(listener);
         close(listener->descriptor);
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+static void on_removed(struct watch *watch)
 {
-        free(CONTAINER_OF(handle, struct listener, poll));
+        free(CONTAINER_OF(watch, struct listener, watch));
 }

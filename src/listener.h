@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include <uv.h>
 
 #include "address.h"
 #include "list.h"
 #include "listener_socket.h"
+#include "poller.h"
 
 #define LISTENER_NAME_MAX (LISTENER_PATH_MAX + 1)
 
@@ -38,13 +38,16 @@ struct listener_events {
 
 struct listener {
         struct list link; /* the owner's */
-        uv_poll_t poll;
+        struct poller *poller;
+        struct watch watch;
         int descriptor;
         enum listener_origin origin;
         struct listener_options options;
         struct address bound;         /* the address with the real port */
         char name[LISTENER_NAME_MAX]; /* as the log shows it, with the real port */
         const char *label;            /* the owner's: a name that outlives the listener */
+        bool is_crowded;              /* the last time, several clients were waiting */
+        unsigned n_accepted;          /* while it is not: since it was looked whether it is */
         bool is_retiring;
         bool is_superseded; /* of a retiring one: see listener_retire() */
         unsigned n_left;    /* of a retiring one: clients still to accept */
@@ -59,7 +62,7 @@ struct listener {
  * A Unix socket's file that nobody listens on is replaced. `is_shared`: an overlapping address is
  * still bound by a listener that shares it, see listener_share_address().
  */
-int listener_open(struct listener **ret_listener, uv_loop_t *loop,
+int listener_open(struct listener **ret_listener, struct poller *poller,
                   const struct listener_options *options, bool is_shared,
                   const struct listener_events *events, void *user);
 
@@ -68,7 +71,7 @@ int listener_open(struct listener **ret_listener, uv_loop_t *loop,
  * failure. Negative errno of listener_socket_adopt(), listen(2); -ENOMEM. The file of an external
  * Unix socket is not echod's: it neither gets a mode nor is it removed.
  */
-int listener_adopt(struct listener **ret_listener, uv_loop_t *loop,
+int listener_adopt(struct listener **ret_listener, struct poller *poller,
                    const struct listener_options *options, int descriptor,
                    enum listener_origin origin, const struct listener_events *events, void *user);
 
@@ -105,5 +108,5 @@ void listener_revive(struct listener *listener);
 /* Somebody else has the socket, too, and goes on with it: its file stays when it is closed. */
 void listener_leave(struct listener *listener);
 
-/* Closes the socket and removes a Unix socket's file; frees the listener in a later callback. */
+/* Closes the socket and removes a Unix socket's file; the poller frees the listener. */
 void listener_close(struct listener *listener);

@@ -24,10 +24,10 @@ static struct listener *listener_of(struct list *node)
         return CONTAINER_OF(node, struct listener, link);
 }
 
-void listener_set_init(struct listener_set *set, uv_loop_t *loop,
+void listener_set_init(struct listener_set *set, struct poller *poller,
                        const struct listener_events *events, void *user)
 {
-        *set = (struct listener_set){.loop = loop, .events = events, .user = user};
+        *set = (struct listener_set){.poller = poller, .events = events, .user = user};
         list_init(&set->active);
         list_init(&set->retiring);
         labels_init(&set->labels);
@@ -146,7 +146,7 @@ static int adopt(struct listener_set *set, struct change *change,
         if (r == -ENOENT)
                 return NOT_FOUND;
         if (r >= 0)
-                r = listener_adopt(&listener, set->loop, options, r,
+                r = listener_adopt(&listener, set->poller, options, r,
                                    is_external ? LISTENER_EXTERNAL : LISTENER_LEFT, set->events,
                                    set->user);
         return r < 0 ? r : keep(set, change, listener);
@@ -175,7 +175,7 @@ static int open_one(struct listener_set *set, struct change *change,
 
         if (r != NOT_FOUND)
                 return r;
-        r = listener_open(&listener, set->loop, options, is_shared, set->events, set->user);
+        r = listener_open(&listener, set->poller, options, is_shared, set->events, set->user);
         if (r == -EAFNOSUPPORT && is_optional)
                 return 0;
         return r < 0 ? r : keep(set, change, listener);

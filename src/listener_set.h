@@ -14,7 +14,7 @@ struct config;
 struct inherited;
 
 struct listener_set {
-        uv_loop_t *loop;
+        struct poller *poller;
         const struct listener_events *events;
         void *user;
         struct inherited *inherited; /* NULL: nothing was */
@@ -27,7 +27,7 @@ struct listener_set {
 #define LISTENER_SET_PROBLEM_MAX 256
 
 /* An empty set. `events` and `user` are the listeners', and must outlive the set. */
-void listener_set_init(struct listener_set *set, uv_loop_t *loop,
+void listener_set_init(struct listener_set *set, struct poller *poller,
                        const struct listener_events *events, void *user);
 
 /* From now on inherited sockets are used rather than bound anew; they must outlive the set. */

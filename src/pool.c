@@ -32,42 +32,85 @@ static void on_release_async(uv_async_t *release)
                 pool->on_release(pool->user);
 }
 
+static int open_handles(struct pool *pool, uv_loop_t *loop)
+{
+        int r = poller_init(&pool->poller, loop);
+
+        if (r < 0)
+                return r;
+        r = uv_async_init(loop, &pool->release, on_release_async);
+        if (r < 0)
+                poller_free(&pool->poller);
+        return r;
+}
+
+static int start_worker(struct pool *pool, size_t n_workers, size_t read_buffer,
+                        const struct connection_limits *limits)
+{
+        const struct worker_options options = {
+                .poller = n_workers == 1 ? &pool->poller : NULL,
+                .index = (unsigned)pool->n_workers,
+                .read_buffer = read_buffer,
+                .limits = *limits,
+                .on_released = on_released,
+                .user = pool,
+        };
+        int r = worker_start(&pool->workers[pool->n_workers], &options);
+
+        pool->n_workers += r == 0;
+        return r;
+}
+
 int pool_start(struct pool *pool, uv_loop_t *loop, size_t n_workers, size_t read_buffer,
                const struct connection_limits *limits, void (*on_release)(void *user), void *user)
 {
         int r;
 
         *pool = (struct pool){.on_release = on_release, .user = user};
-        r = uv_async_init(loop, &pool->release, on_release_async);
+        r = open_handles(pool, loop);
         if (r < 0)
                 return r;
+        pool->is_open = true;
         pool->workers = calloc(n_workers, sizeof(*pool->workers));
         r = pool->workers ? 0 : -ENOMEM;
-        while (r == 0 && pool->n_workers < n_workers) {
-                const struct worker_options options = {
-                        .index = (unsigned)pool->n_workers,
-                        .read_buffer = read_buffer,
-                        .limits = *limits,
-                        .on_released = on_released,
-                        .user = pool,
-                };
-
-                r = worker_start(&pool->workers[pool->n_workers], &options);
-                pool->n_workers += r == 0;
-        }
-        if (r < 0)
+        while (r == 0 && pool->n_workers < n_workers)
+                r = start_worker(pool, n_workers, read_buffer, limits);
+        if (r < 0) {
                 pool_stop(pool);
+                pool_free(pool);
+        }
         return r;
+}
+
+void pool_run(struct pool *pool)
+{
+        if (pool->n_workers == 1) {
+                worker_run(pool->workers[0]);
+                return;
+        }
+        while (poller_turn(&pool->poller, true))
+                ;
 }
 
 void pool_stop(struct pool *pool)
 {
+        atomic_store(&pool->is_waiting, false);
         for (size_t i = 0; i < pool->n_workers; i++)
-                worker_join(pool->workers[i]);
+                worker_stop(pool->workers[i]);
+        uv_close((uv_handle_t *)&pool->release, NULL);
+}
+
+void pool_free(struct pool *pool)
+{
+        if (!pool->is_open)
+                return;
+        pool->is_open = false;
+        poller_free(&pool->poller);
+        for (size_t i = 0; i < pool->n_workers; i++)
+                worker_free(pool->workers[i]);
         pool->n_workers = 0;
         free(pool->workers);
         pool->workers = NULL;
-        uv_close((uv_handle_t *)&pool->release, NULL);
 }
 
 static struct worker *least_loaded(struct pool *pool)

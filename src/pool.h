@@ -13,11 +13,14 @@
 
 #include "connection.h"
 #include "list.h"
+#include "poller.h"
 #include "stats.h"
 
 struct worker;
 
 struct pool {
+        struct poller poller; /* the main loop's */
+        bool is_open;
         struct worker **workers;
         size_t n_workers;
         uint64_t n_pings;
@@ -28,15 +31,22 @@ struct pool {
 };
 
 /*
- * Starts `n_workers` threads (1-1024). After pool_await_release(), `on_release` is called in
- * `loop`'s thread. On failure (-ENOMEM, or an error of libuv's) nothing is left running; the loop
- * must run once more for a handle to close.
+ * Starts so many workers (1-1024): each in a thread of its own, but a single one in `loop`, the
+ * main loop, so that a connection wakes one thread and not two. After pool_await_release(),
+ * `on_release` is called in that loop. On failure (-ENOMEM, or an error of libuv's or epoll's)
+ * nothing is left running; the loop must run once more for a handle to close.
  */
 int pool_start(struct pool *pool, uv_loop_t *loop, size_t n_workers, size_t read_buffer,
                const struct connection_limits *limits, void (*on_release)(void *user), void *user);
 
-/* Resets what is open, and ends and frees all workers. Closes the pool's handle in the loop. */
+/* Turns the main loop until it has run out. Its turns are poller_turn()'s, not uv_run()'s. */
+void pool_run(struct pool *pool);
+
+/* Resets what is open and ends all workers and connections. Closes the pool's handles. */
 void pool_stop(struct pool *pool);
+
+/* Frees all there is: once the pool has stopped, and the loop has run out. Twice is allowed. */
+void pool_free(struct pool *pool);
 
 /* Gives an accepted socket to the worker with the fewest connections; see worker_post(). */
 int pool_post(struct pool *pool, const struct arrival *arrival);

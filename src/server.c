@@ -165,7 +165,8 @@ static void close_handle(uv_handle_t *handle, void *user)
                 uv_close(handle, NULL);
 }
 
-/* Closes what is still open in the main loop, runs the callbacks, and ends the loop. */
+/* Closes what is still open in the main loop, runs the callbacks, and ends the loop and the pool.
+ */
 static void close_loop(struct server *server)
 {
         int r;
@@ -175,6 +176,7 @@ static void close_loop(struct server *server)
         r = uv_loop_close(&server->loop);
         assert(r == 0);
         (void)r;
+        pool_free(&server->pool);
 }
 
 static int start(struct server *server)
@@ -228,7 +230,7 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
                 report_settings(&server.config, &server.pool, &server.acceptor);
                 server.state = RUNNING;
                 service_manager_ready();
-                uv_run(&server.loop, UV_RUN_DEFAULT);
+                pool_run(&server.pool);
                 close_loop(&server);
                 acceptor_free(&server.acceptor);
                 log_notice("stopped");

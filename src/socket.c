@@ -63,3 +63,23 @@ uint64_t socket_cookie(int descriptor)
         getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &cookie, &(socklen_t){sizeof(cookie)});
         return cookie;
 }
+
+bool socket_is_transient(int error)
+{
+        switch (error) {
+        case ECONNABORTED:
+        case EINTR:
+        case EPERM:
+        case EPROTO:
+        case ENOPROTOOPT:
+        case ENETDOWN:
+        case ENETUNREACH:
+        case EHOSTDOWN:
+        case EHOSTUNREACH:
+        case ENONET:
+        case EOPNOTSUPP:
+                return true;
+        default:
+                return false;
+        }
+}

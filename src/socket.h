@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * What connections and listeners want of a stream socket beside reading and writing.
+ * What is wanted of a stream socket beside reading, writing and accepting.
  */
 
 #include <stdbool.h>
@@ -30,3 +30,6 @@ uint64_t socket_cookie(int descriptor);
 
 /* Whether the kernel holds nothing: neither unread input nor output that the peer has not got. */
 bool socket_is_settled(int descriptor);
+
+/* Whether accept4(2)'s error concerns one client, or passes by itself; accept(2) names them. */
+bool socket_is_transient(int error);

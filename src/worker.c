@@ -2,10 +2,14 @@
  * The happy path:
  *  1. worker_start() makes the loop and the thread; the thread runs the loop.
  *  2. worker_post() puts a socket into the mailbox and wakes the loop with uv_async_send().
- *  3. on_mail() empties the whole mailbox, since wake-ups coalesce, and opens the connections.
+ *  3. on_mail() empties the whole mailbox, since wake-ups coalesce, and obey() opens the
+ *     connections.
  *  4. When one has ended, on_closed() counts it and tells the main thread through on_released.
- *  5. worker_join() posts the wish to stop. on_mail() resets what is open and closes the worker's
- *     own handles; the loop runs until the last close callback, and the thread ends.
+ *  5. worker_stop() posts the wish to stop. obey() resets what is open and closes the worker's own
+ *     handles; the loop runs until the last close callback, and the thread ends.
+ *
+ * A worker in the main loop has no thread, and nobody wakes it: its mail is obeyed as it is sent,
+ * and the main loop's turns are the worker's.
  *
  * What can go wrong:
  *  - something cannot be had in 1: everything made so far is undone, worker_start() fails;
@@ -23,46 +27,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
-#include "busy_poll.h"
 #include "connection_freeze.h"
 #include "log.h"
+#include "mailbox.h"
+#include "runner.h"
 #include "socket.h"
 #include "source_table.h"
 
-/* What the main thread waits for. On its stack. */
-struct order {
-        const struct census *census; /* to be taken, or NULL */
-        struct list *frozen;         /* where everybody is to go, or NULL */
-        int result;
-        uv_sem_t is_done;
-};
-
-/* What the main thread wants of the worker. */
-struct mail {
-        struct arrival *arrivals;
-        size_t n_arrivals, capacity;
-        struct connection_limits limits;
-        bool has_limits;
-        uint64_t busy_poll_ns;
-        bool has_busy_poll;
-        struct order *order; /* or NULL */
-        uint64_t ping;       /* 0: none */
-        bool must_reset;
-        bool must_stop;
-};
-
 struct worker {
-        struct stats stats; /* first: it is aligned to a cache line */
-        uv_loop_t loop;
+        struct stats stats;    /* first: it is aligned to a cache line */
+        uv_loop_t *loop;       /* the main loop, or its own */
+        struct poller *poller; /* the loop's */
+        uv_loop_t own_loop;    /* these: of a worker with a thread */
+        struct poller own_poller;
         uv_async_t wake_up;
         uv_thread_t thread;
         struct worker_options options;
         struct connection_context context;
-        struct busy_poll busy_poll;
-        uv_mutex_t mutex; /* guards the mail */
-        struct mail mail;
+        struct runner runner;
+        uv_mutex_t mutex; /* guards the mail; of a worker with a thread */
+        struct mailbox mailbox;
         struct log_limit failures;
         uint64_t n_posted; /* main thread */
         stats_counter n_released;
@@ -70,68 +55,12 @@ struct worker {
 };
 
 static void on_mail(uv_async_t *wake_up);
+static void obey(struct worker *worker);
 static void on_closed(void *user);
 
-/*
- * One turn of the loop. It may poll after it only if connections had this many events at most: with
- * more, the next ones are not long in coming, and a wake-up is shared by many messages anyway.
- */
-#define FEW_EVENTS 1
-
-/* False: the loop has run out. */
-static bool turn(struct worker *worker, uv_run_mode mode, uint64_t *ret_n_events)
+static bool has_thread(const struct worker *worker)
 {
-        uint64_t n_before = worker->context.n_events;
-        bool is_alive = uv_run(&worker->loop, mode);
-
-        *ret_n_events = worker->context.n_events - n_before;
-        return is_alive;
-}
-
-/* The thread's involuntary context switches so far. */
-static uint64_t n_preemptions(void)
-{
-        struct rusage usage = {0};
-
-        getrusage(RUSAGE_THREAD, &usage);
-        return (uint64_t)usage.ru_nivcsw;
-}
-
-/* Polls until the budget is spent without work; work starts it anew. False: the loop has run out.
- */
-static bool poll_busily(struct worker *worker)
-{
-        struct busy_poll *busy_poll = &worker->busy_poll;
-        uint64_t started_ns = uv_hrtime(), now_ns = started_ns, n_events;
-
-        while (now_ns - started_ns < busy_poll->budget_ns) {
-                if (!turn(worker, UV_RUN_NOWAIT, &n_events))
-                        return false;
-                now_ns = uv_hrtime();
-                if (n_events == 0)
-                        continue;
-                started_ns = now_ns;
-                if (busy_poll_found(busy_poll))
-                        busy_poll_check(busy_poll, n_preemptions());
-                if (n_events > FEW_EVENTS || busy_poll->budget_ns == 0)
-                        return true;
-        }
-        busy_poll_missed(busy_poll);
-        return true;
-}
-
-/* Sleeps until there is work, does it, and polls for more where that is worth it. */
-static bool sleep_and_poll(struct worker *worker)
-{
-        struct busy_poll *busy_poll = &worker->busy_poll;
-        uint64_t slept_at_ns = uv_hrtime(), n_events;
-        bool is_alive = turn(worker, UV_RUN_ONCE, &n_events);
-
-        if (!is_alive || n_events > FEW_EVENTS)
-                return is_alive;
-        if (busy_poll_slept(busy_poll, uv_hrtime() - slept_at_ns))
-                busy_poll_begin(busy_poll, n_preemptions());
-        return busy_poll->budget_ns == 0 || poll_busily(worker);
+        return worker->poller == &worker->own_poller;
 }
 
 static void run(void *user)
@@ -141,59 +70,100 @@ static void run(void *user)
 
         snprintf(name, sizeof(name), "echod-%u", worker->options.index);
         pthread_setname_np(pthread_self(), name);
-        while (sleep_and_poll(worker))
-                ;
+        worker_run(worker);
 }
 
-/* Closes what open_loop() opened. The loop must have nothing left to do but to close. */
-static void close_loop(struct worker *worker)
+void worker_run(struct worker *worker)
 {
-        int r = uv_loop_close(&worker->loop);
-
-        assert(r == 0);
-        (void)r;
+        runner_run(&worker->runner);
 }
 
-/* The loop and everything in it; on failure nothing is left open. */
-static int open_loop(struct worker *worker)
+static int open_context(struct worker *worker)
 {
-        int r = uv_loop_init(&worker->loop);
+        int r = connection_context_init(&worker->context, worker->poller,
+                                        worker->options.read_buffer, &worker->stats);
 
         if (r < 0)
                 return r;
-        r = uv_async_init(&worker->loop, &worker->wake_up, on_mail);
-        if (r < 0) {
-                close_loop(worker);
-                return r;
-        }
-        r = connection_context_init(&worker->context, &worker->loop, worker->options.read_buffer,
-                                    &worker->stats);
-        if (r < 0) {
-                uv_close((uv_handle_t *)&worker->wake_up, NULL);
-                uv_run(&worker->loop, UV_RUN_DEFAULT);
-                close_loop(worker);
-                return r;
-        }
         worker->context.limits = worker->options.limits;
         worker->context.on_closed = on_closed;
         worker->context.user = worker;
         return 0;
 }
 
+/* Of the worker's own; it must have nothing left to do but to close. */
+static void close_loop(struct worker *worker)
+{
+        int r;
+
+        uv_run(&worker->own_loop, UV_RUN_DEFAULT);
+        r = uv_loop_close(&worker->own_loop);
+        assert(r == 0);
+        (void)r;
+}
+
+/* What lives in the worker's own loop; on failure there are only handles that close. */
+static int open_handles(struct worker *worker)
+{
+        int r = uv_async_init(&worker->own_loop, &worker->wake_up, on_mail);
+
+        if (r < 0)
+                return r;
+        r = open_context(worker);
+        if (r < 0)
+                uv_close((uv_handle_t *)&worker->wake_up, NULL);
+        return r;
+}
+
+/* A loop of its own and everything in it; on failure nothing is left open. */
+static int open_loop(struct worker *worker)
+{
+        int r = uv_loop_init(&worker->own_loop);
+
+        if (r < 0)
+                return r;
+        r = poller_init(&worker->own_poller, &worker->own_loop);
+        if (r == 0) {
+                r = open_handles(worker);
+                if (r < 0)
+                        poller_free(&worker->own_poller);
+        }
+        if (r < 0)
+                close_loop(worker);
+        return r;
+}
+
+/* What a worker with a thread needs beside it; on failure nothing is left open. */
+static int open_own(struct worker *worker)
+{
+        int r = uv_mutex_init(&worker->mutex);
+
+        if (r < 0)
+                return r;
+        r = open_loop(worker);
+        if (r < 0)
+                uv_mutex_destroy(&worker->mutex);
+        return r;
+}
+
 /* Closes the worker's own handles. In its thread, or while there is none. */
 static void close_handles(struct worker *worker)
 {
-        uv_close((uv_handle_t *)&worker->wake_up, NULL);
+        if (has_thread(worker))
+                uv_close((uv_handle_t *)&worker->wake_up, NULL);
         connection_context_close(&worker->context);
 }
 
-/* Once the loop has run out. */
-static void release(struct worker *worker)
+/* Frees all that there is of a worker, once its handles are closed, or closing in its own loop. */
+static void destroy(struct worker *worker)
 {
-        close_loop(worker);
+        if (has_thread(worker)) {
+                poller_free(&worker->own_poller);
+                close_loop(worker);
+                uv_mutex_destroy(&worker->mutex);
+        }
         connection_context_free(&worker->context);
-        uv_mutex_destroy(&worker->mutex);
-        free(worker->mail.arrivals);
+        mailbox_free(&worker->mailbox);
         free(worker);
 }
 
@@ -206,22 +176,19 @@ int worker_start(struct worker **ret_worker, const struct worker_options *option
                 return -ENOMEM;
         memset(worker, 0, sizeof(*worker));
         worker->options = *options;
-        r = uv_mutex_init(&worker->mutex);
+        worker->runner.context = &worker->context;
+        worker->loop = options->poller ? options->poller->loop : &worker->own_loop;
+        worker->poller = options->poller ? options->poller : &worker->own_poller;
+        r = has_thread(worker) ? open_own(worker) : open_context(worker);
         if (r < 0) {
                 free(worker);
                 return r;
         }
-        r = open_loop(worker);
-        if (r < 0) {
-                uv_mutex_destroy(&worker->mutex);
-                free(worker);
-                return r;
-        }
-        r = uv_thread_create(&worker->thread, run, worker);
+        if (has_thread(worker))
+                r = uv_thread_create(&worker->thread, run, worker);
         if (r < 0) {
                 close_handles(worker);
-                uv_run(&worker->loop, UV_RUN_DEFAULT);
-                release(worker);
+                destroy(worker);
                 return r;
         }
         *ret_worker = worker;
@@ -231,36 +198,26 @@ int worker_start(struct worker **ret_worker, const struct worker_options *option
 /* The mail, to be added to; mail_send() must follow. */
 static struct mail *mail_open(struct worker *worker)
 {
-        uv_mutex_lock(&worker->mutex);
-        return &worker->mail;
+        if (has_thread(worker))
+                uv_mutex_lock(&worker->mutex);
+        return &worker->mailbox.mail;
 }
 
 static void mail_send(struct worker *worker)
 {
+        if (!has_thread(worker)) {
+                obey(worker);
+                return;
+        }
         uv_mutex_unlock(&worker->mutex);
         uv_async_send(&worker->wake_up);
-}
-
-/* With the mutex held. */
-static int grow(struct mail *mail)
-{
-        size_t capacity = mail->capacity ? mail->capacity * 2 : 64;
-        struct arrival *arrivals = realloc(mail->arrivals, capacity * sizeof(*arrivals));
-
-        if (!arrivals)
-                return -ENOMEM;
-        mail->arrivals = arrivals;
-        mail->capacity = capacity;
-        return 0;
 }
 
 int worker_post(struct worker *worker, const struct arrival *arrival)
 {
         struct mail *mail = mail_open(worker);
-        int r = mail->n_arrivals == mail->capacity ? grow(mail) : 0;
+        int r = mail_add(mail, arrival);
 
-        if (r == 0)
-                mail->arrivals[mail->n_arrivals++] = *arrival;
         worker->n_posted += r == 0;
         mail_send(worker);
         return r;
@@ -335,14 +292,18 @@ const struct stats *worker_stats(const struct worker *worker)
         return &worker->stats;
 }
 
-void worker_join(struct worker *worker)
+void worker_stop(struct worker *worker)
 {
-        if (!worker)
-                return;
         mail_open(worker)->must_stop = true;
         mail_send(worker);
-        uv_thread_join(&worker->thread);
-        release(worker);
+        if (has_thread(worker))
+                uv_thread_join(&worker->thread);
+}
+
+void worker_free(struct worker *worker)
+{
+        if (worker)
+                destroy(worker);
 }
 
 static void open_arrival(struct worker *worker, const struct arrival *arrival)
@@ -354,13 +315,13 @@ static void open_arrival(struct worker *worker, const struct arrival *arrival)
         source_release(arrival->source);
         socket_reset(arrival->descriptor);
         connection_free_frozen(arrival->frozen);
-        log_write_limited(&worker->failures, uv_now(&worker->loop), LOG_LEVEL_WARNING,
+        log_write_limited(&worker->failures, uv_now(worker->loop), LOG_LEVEL_WARNING,
                           "connection dropped: %s", uv_strerror(r));
         on_closed(worker);
 }
 
 /* After the post the order is gone. */
-static void obey(struct worker *worker, struct order *order)
+static void carry_out(struct worker *worker, struct order *order)
 {
         if (order->census)
                 connection_take_census(&worker->context, order->census);
@@ -369,34 +330,52 @@ static void obey(struct worker *worker, struct order *order)
         uv_sem_post(&order->is_done);
 }
 
-static void on_mail(uv_async_t *wake_up)
+/* The mail so far; the mailbox is empty again. */
+static struct mail take_mail(struct worker *worker)
 {
-        struct worker *worker = CONTAINER_OF(wake_up, struct worker, wake_up);
         struct mail taken;
 
-        uv_mutex_lock(&worker->mutex);
-        taken = worker->mail;
-        worker->mail = (struct mail){0};
-        uv_mutex_unlock(&worker->mutex);
+        if (has_thread(worker))
+                uv_mutex_lock(&worker->mutex);
+        taken = mailbox_take(&worker->mailbox);
+        if (has_thread(worker))
+                uv_mutex_unlock(&worker->mutex);
+        return taken;
+}
 
-        if (taken.has_limits)
-                connection_set_limits(&worker->context, &taken.limits);
-        if (taken.has_busy_poll)
-                busy_poll_set(&worker->busy_poll, taken.busy_poll_ns);
-        for (size_t i = 0; i < taken.n_arrivals; i++)
-                open_arrival(worker, &taken.arrivals[i]);
-        free(taken.arrivals);
-        if (taken.order)
-                obey(worker, taken.order);
-        if (taken.ping)
-                atomic_store_explicit(&worker->answer, taken.ping, memory_order_relaxed);
-        if (taken.must_reset || taken.must_stop)
+static void end(struct worker *worker)
+{
+        log_limit_flush(&worker->failures, uv_now(worker->loop) + LOG_LIMIT_WINDOW_MS,
+                        LOG_LEVEL_WARNING, "dropped connections");
+        poller_release(worker->poller);
+        close_handles(worker);
+}
+
+/* Does what the mail wants. In the worker's thread. */
+static void obey(struct worker *worker)
+{
+        struct mail mail = take_mail(worker);
+
+        if (mail.has_limits)
+                connection_set_limits(&worker->context, &mail.limits);
+        if (mail.has_busy_poll)
+                busy_poll_set(&worker->runner.busy_poll, mail.busy_poll_ns);
+        for (size_t i = 0; i < mail.n_arrivals; i++)
+                open_arrival(worker, &mail.arrivals[i]);
+        mailbox_return(&worker->mailbox, &mail);
+        if (mail.order)
+                carry_out(worker, mail.order);
+        if (mail.ping)
+                atomic_store_explicit(&worker->answer, mail.ping, memory_order_relaxed);
+        if (mail.must_reset || mail.must_stop)
                 connection_reset_all(&worker->context);
-        if (taken.must_stop) {
-                log_limit_flush(&worker->failures, uv_now(&worker->loop) + LOG_LIMIT_WINDOW_MS,
-                                LOG_LEVEL_WARNING, "dropped connections");
-                close_handles(worker);
-        }
+        if (mail.must_stop)
+                end(worker);
+}
+
+static void on_mail(uv_async_t *wake_up)
+{
+        obey(CONTAINER_OF(wake_up, struct worker, wake_up));
 }
 
 /* Sequentially consistent, as is the main thread's look; see pool.c. */

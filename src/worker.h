@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * A thread with one loop, and the connections that were given to it. All functions but where said
- * are for the main thread. Between the two there are only the mailbox, the counters, and the call
- * back of on_released.
+ * A loop, and the connections that were given to it: a thread with a loop of its own, or, where one
+ * worker is enough, the main thread in the main loop. All functions but where said are for the main
+ * thread. Between it and a worker's there are only the mailbox, the counters, and the call back of
+ * on_released.
  */
 
 #include <stdbool.h>
@@ -15,11 +16,13 @@
 #include "list.h"
 #include "stats.h"
 
+struct poller;
 struct worker;
 
 struct worker_options {
-        unsigned index;     /* for the thread's name */
-        size_t read_buffer; /* bytes */
+        struct poller *poller; /* the main loop's, to be part of it; NULL: a thread of its own */
+        unsigned index;        /* for the thread's name */
+        size_t read_buffer;    /* bytes */
         struct connection_limits limits;
         /* Called in the worker's thread after connections have ended. */
         void (*on_released)(void *user);
@@ -27,8 +30,8 @@ struct worker_options {
 };
 
 /*
- * Starts a thread and its loop. -ENOMEM, or what uv_loop_init(), uv_async_init() or
- * uv_thread_create() say. The worker is freed by worker_join().
+ * Starts a worker, with a thread where it is to have one. -ENOMEM, or what uv_loop_init(),
+ * uv_async_init(), uv_thread_create() or poller_init() say. worker_stop() and worker_free() end it.
  */
 int worker_start(struct worker **ret_worker, const struct worker_options *options);
 
@@ -73,5 +76,14 @@ uint64_t worker_load(const struct worker *worker);
 
 const struct stats *worker_stats(const struct worker *worker);
 
-/* Resets what is open, ends the thread, waits for it and frees the worker. NULL is allowed. */
-void worker_join(struct worker *worker);
+/* Resets what is open, and ends the thread. All connections have ended when it returns. */
+void worker_stop(struct worker *worker);
+
+/*
+ * Frees the worker once it has been stopped; one in the main loop once that has run out, too. NULL
+ * is allowed.
+ */
+void worker_free(struct worker *worker);
+
+/* Of a worker in the main loop: turns the loop until it has run out, polling busily. */
+void worker_run(struct worker *worker);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -62,6 +63,8 @@ static const int USUAL_ERRORS[N_FAULT_TARGETS] = {
         [FAULT_UV_MUTEX_INIT] = ENOMEM,
         [FAULT_UV_THREAD_CREATE] = EAGAIN,
         [FAULT_SIGNALFD] = EMFILE,
+        [FAULT_EPOLL_CREATE1] = EMFILE,
+        [FAULT_EPOLL_CTL] = ENOSPC, /* at max_user_watches */
         [FAULT_GETRANDOM] = ENOSYS,
         [FAULT_UV_SEM_INIT] = EAGAIN,
         [FAULT_MEMFD_CREATE] = EMFILE,
@@ -341,6 +344,18 @@ WRAP(int, uv_poll_start, FAULT_UV_POLL_START, -errno,
 WRAP(int, uv_mutex_init, FAULT_UV_MUTEX_INIT, -errno, (uv_mutex_t * mutex), (mutex))
 WRAP(int, uv_thread_create, FAULT_UV_THREAD_CREATE, -errno,
      (uv_thread_t * thread, uv_thread_cb entry, void *user), (thread, entry, user))
+WRAP(int, epoll_create1, FAULT_EPOLL_CREATE1, -1, (int flags), (flags))
+
+int __real_epoll_ctl(int set, int operation, int descriptor, struct epoll_event *event);
+int __wrap_epoll_ctl(int set, int operation, int descriptor, struct epoll_event *event);
+int __wrap_epoll_ctl(int set, int operation, int descriptor, struct epoll_event *event)
+{
+        /* To delete needs nothing that could be short. */
+        if (operation != EPOLL_CTL_DEL && strikes(FAULT_EPOLL_CTL))
+                return -1;
+        return __real_epoll_ctl(set, operation, descriptor, event);
+}
+
 WRAP(int, signalfd, FAULT_SIGNALFD, -1, (int descriptor, const sigset_t *set, int flags),
      (descriptor, set, flags))
 WRAP(ssize_t, getrandom, FAULT_GETRANDOM, -1, (void *bytes, size_t length, unsigned flags),

@@ -40,6 +40,8 @@ enum fault_target {
         FAULT_UV_MUTEX_INIT,
         FAULT_UV_THREAD_CREATE,
         FAULT_SIGNALFD,
+        FAULT_EPOLL_CREATE1,
+        FAULT_EPOLL_CTL,
         FAULT_GETRANDOM,
         FAULT_MEMFD_CREATE,
         FAULT_SOCKETPAIR,

@@ -108,7 +108,7 @@ bool lobby_is_shared(const struct listener *listener)
 
 void lobby_turn(struct lobby *lobby)
 {
-        uv_run(&lobby->loop, UV_RUN_NOWAIT);
+        poller_turn(&lobby->pool.poller, false);
         sched_yield();
 }
 
@@ -137,6 +137,7 @@ void lobby_close(struct lobby *lobby)
         pool_stop(&lobby->pool);
         uv_run(&lobby->loop, UV_RUN_DEFAULT);
         cr_assert_eq(uv_loop_close(&lobby->loop), 0);
+        pool_free(&lobby->pool);
         acceptor_free(&lobby->acceptor);
         cr_assert_eq(count_descriptors(), lobby->n_descriptors);
         expect_no_leaks();
@@ -151,7 +152,8 @@ void lobby_turn_often(struct lobby *lobby)
 void lobby_advance(struct lobby *lobby, unsigned ms)
 {
         frozen_clock_advance(ms);
-        lobby_turn(lobby);
+        lobby_turn(lobby); /* timers are due */
+        lobby_turn(lobby); /* and what they resumed may be ready */
 }
 
 void lobby_serve_one(struct lobby *lobby)

@@ -48,6 +48,7 @@ void porch_init(struct porch *porch)
         warm_up();
         porch->n_descriptors = count_descriptors();
         cr_assert_eq(uv_loop_init(&porch->loop), 0);
+        cr_assert_eq(poller_init(&porch->poller, &porch->loop), 0);
 }
 
 struct listener_options porch_ipv4(void)
@@ -77,7 +78,7 @@ struct listener_options porch_unix(const char *path)
 
 int porch_try(struct porch *porch, const struct listener_options *options)
 {
-        return listener_open(&porch->listener, &porch->loop, options, false, &EVENTS, porch);
+        return listener_open(&porch->listener, &porch->poller, options, false, &EVENTS, porch);
 }
 
 void porch_open(struct porch *porch, const struct listener_options *options)
@@ -100,7 +101,7 @@ uint16_t porch_port(const struct porch *porch)
 
 void porch_turn(struct porch *porch)
 {
-        uv_run(&porch->loop, UV_RUN_NOWAIT);
+        poller_turn(&porch->poller, false);
 }
 
 void porch_await(struct porch *porch, unsigned n)
@@ -113,7 +114,8 @@ void porch_close(struct porch *porch)
 {
         for (unsigned i = 0; i < porch->n_accepted; i++)
                 close(porch->accepted[i]);
-        uv_run(&porch->loop, UV_RUN_DEFAULT);
+        cr_assert(!poller_turn(&porch->poller, true), "something is left in the loop");
+        poller_free(&porch->poller);
         cr_assert_eq(uv_loop_close(&porch->loop), 0);
         cr_assert_eq(count_descriptors(), porch->n_descriptors);
         expect_no_leaks();

@@ -14,6 +14,7 @@
 
 struct porch {
         uv_loop_t loop;
+        struct poller poller;
         struct listener *listener;
         int accepted[PORCH_MAX]; /* in the order in which they came */
         struct address peers[PORCH_MAX];

@@ -46,7 +46,8 @@ void stage_open(struct stage *stage)
         warm_up();
         stage->n_descriptors = count_descriptors();
         cr_assert_eq(uv_loop_init(&stage->loop), 0);
-        cr_assert_eq(connection_context_init(&stage->context, &stage->loop, 65536, &stage->stats),
+        cr_assert_eq(poller_init(&stage->poller, &stage->loop), 0);
+        cr_assert_eq(connection_context_init(&stage->context, &stage->poller, 65536, &stage->stats),
                      0);
         stage->context.on_closed = on_closed;
         stage->context.user = stage;
@@ -79,7 +80,7 @@ int stage_connect_unix(struct stage *stage)
 
 void stage_turn(struct stage *stage)
 {
-        uv_run(&stage->loop, UV_RUN_NOWAIT);
+        poller_turn(&stage->poller, false);
 }
 
 void stage_await_closed(struct stage *stage, unsigned n)
@@ -161,7 +162,9 @@ void stage_receive(struct stage *stage, int client, uint64_t offset, uint64_t le
 void stage_close(struct stage *stage)
 {
         connection_context_close(&stage->context);
-        uv_run(&stage->loop, UV_RUN_DEFAULT);
+        while (poller_turn(&stage->poller, true))
+                ;
+        poller_free(&stage->poller);
         cr_assert_eq(uv_loop_close(&stage->loop), 0);
         connection_context_free(&stage->context);
         cr_assert_eq(stats_read(&stage->stats.opened), stage->n_closed);

@@ -16,6 +16,7 @@
 
 struct stage {
         uv_loop_t loop;
+        struct poller poller;
         struct stats stats;
         struct connection_context context;
         unsigned n_closed;  /* connections that have ended */

@@ -253,7 +253,7 @@ Test(acceptor_sources, who_is_dropped_by_the_worker_does_not_count)
         int client;
 
         open_limited(&lobby, 1, 0);
-        faults_fail(FAULT_UV_POLL_INIT, 1, 1, ENOSPC);
+        faults_fail(FAULT_EPOLL_CTL, 1, 1, ENOSPC);
         client = connect_from(&lobby, "127.0.0.2");
         lobby_await_accepted(&lobby, 1);
         client_expect_reset(client);

@@ -17,26 +17,28 @@ static uint64_t n_closed(const struct stage *stage, enum echo_reason reason)
 
 static void init_context(void *user)
 {
-        uv_loop_t *loop = user;
+        struct poller *poller = user;
         struct connection_context context;
         struct stats stats = {0};
-        int r = connection_context_init(&context, loop, 4096, &stats);
+        int r = connection_context_init(&context, poller, 4096, &stats);
 
         cr_assert_eq(r < 0, faults_have_struck());
         if (r == 0)
                 connection_context_close(&context);
-        uv_run(loop, UV_RUN_DEFAULT);
-        cr_assert(!uv_loop_alive(loop));
+        cr_assert(!poller_turn(poller, true), "something is left in the loop");
         if (r == 0)
                 connection_context_free(&context);
 }
 
 Test(connection_faults, a_context_that_cannot_be_had_leaves_nothing)
 {
+        struct poller poller;
         uv_loop_t loop;
 
         cr_assert_eq(uv_loop_init(&loop), 0);
-        faults_force_each(init_context, &loop);
+        cr_assert_eq(poller_init(&poller, &loop), 0);
+        faults_force_each(init_context, &poller);
+        poller_free(&poller);
         cr_assert_eq(uv_loop_close(&loop), 0);
         expect_no_leaks();
 }
@@ -69,7 +71,7 @@ Test(connection_faults, each_call_that_fails_ends_no_more_than_its_connection)
         stage_open(&stage);
         faults_force_each(open_and_echo, &stage);
         cr_assert_gt(n_closed(&stage, ECHO_EOF), 0);
-        cr_assert_eq(n_closed(&stage, ECHO_ERROR), 4, "2 reads, the write, uv_poll_start");
+        cr_assert_eq(n_closed(&stage, ECHO_ERROR), 3, "2 reads, the write");
         stage_close(&stage);
 }
 
@@ -86,8 +88,8 @@ Test(connection_faults, each_call_that_fails_with_pending_output_leaves_nothing)
 
         stage_open(&stage);
         faults_force_each(open_and_echo_in_two_parts, &stage);
-        /* read: 2, write: 3, the copy, uv_poll_start: 3 */
-        cr_assert_eq(n_closed(&stage, ECHO_ERROR), 9);
+        /* read: 2, write: 3, the copy, epoll_ctl: 2 */
+        cr_assert_eq(n_closed(&stage, ECHO_ERROR), 8);
         stage_close(&stage);
 }
 
@@ -183,7 +185,7 @@ static void expect_reset_when_the_watch_fails(unsigned nth)
         stage_open(&stage);
         client = stage_connect(&stage);
         faults_cut_write(2);
-        faults_fail(FAULT_UV_POLL_START, nth, 1, ENOMEM);
+        faults_fail(FAULT_EPOLL_CTL, nth, 1, ENOMEM);
         client_send(client, "text", 4);
         stage_await_closed(&stage, 1);
         cr_assert(faults_have_struck());

@@ -284,7 +284,7 @@ Test(connection_timeouts, nothing_ends_without_limits)
         int client = begin(&stage, &(struct connection_limits){0});
 
         stage_turn(&stage);
-        cr_assert_eq(uv_backend_timeout(&stage.loop), -1, "a timer is set");
+        cr_assert(!uv_loop_alive(&stage.loop), "a timer is set");
         for (int i = 0; i < 30; i++)
                 advance(&stage, 86400000);
         make_pending(&stage, client);

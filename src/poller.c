@@ -1,0 +1,137 @@
+#include "poller.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#define EVENTS_MAX 1024
+
+static int control(const struct poller *poller, int operation, int descriptor, uint32_t events,
+                   struct watch *watch)
+{
+        struct epoll_event event = {.events = events, .data.ptr = watch};
+
+        return epoll_ctl(poller->descriptor, operation, descriptor, &event) < 0 ? -errno : 0;
+}
+
+int poller_init(struct poller *poller, uv_loop_t *loop)
+{
+        int r;
+
+        *poller = (struct poller){.loop = loop};
+        list_init(&poller->watches);
+        list_init(&poller->removed);
+        poller->descriptor = epoll_create1(EPOLL_CLOEXEC);
+        if (poller->descriptor < 0)
+                return -errno;
+        r = control(poller, EPOLL_CTL_ADD, uv_backend_fd(loop), EPOLLIN, NULL);
+        if (r < 0)
+                close(poller->descriptor);
+        return r;
+}
+
+void poller_free(struct poller *poller)
+{
+        poller_release(poller);
+        assert(list_is_empty(&poller->watches));
+        close(poller->descriptor);
+}
+
+int poller_add(struct poller *poller, struct watch *watch, int descriptor, uint32_t events)
+{
+        int r = control(poller, EPOLL_CTL_ADD, descriptor, events, watch);
+
+        if (r < 0)
+                return r;
+        watch->events = events;
+        list_init(&watch->link);
+        list_append(&poller->watches, &watch->link);
+        return 0;
+}
+
+int poller_change(struct poller *poller, struct watch *watch, int descriptor, uint32_t events)
+{
+        int r = 0;
+
+        if (watch->events != events)
+                r = control(poller, EPOLL_CTL_MOD, descriptor, events, watch);
+        if (r == 0)
+                watch->events = events;
+        return r;
+}
+
+void poller_remove(struct poller *poller, struct watch *watch, int descriptor)
+{
+        control(poller, EPOLL_CTL_DEL, descriptor, 0, NULL);
+        watch->events = 0;
+        list_unlink(&watch->link);
+        list_append(&poller->removed, &watch->link);
+}
+
+void poller_release(struct poller *poller)
+{
+        assert(!poller->is_dispatching);
+        while (!list_is_empty(&poller->removed)) {
+                struct watch *watch = CONTAINER_OF(poller->removed.next, struct watch, link);
+
+                list_unlink(&watch->link);
+                watch->on_removed(watch);
+        }
+}
+
+/* Milliseconds, as for epoll_wait(2). */
+static int timeout_ms(const struct poller *poller)
+{
+        if (!list_is_empty(&poller->removed))
+                return 0;
+        /* libuv alone would not wait where it has nothing to wait for. */
+        if (!uv_loop_alive(poller->loop))
+                return list_is_empty(&poller->watches) ? 0 : -1;
+        return uv_backend_timeout(poller->loop);
+}
+
+/* Returns the number of events; none if a signal came in between. */
+static int wait_for_events(struct poller *poller, struct epoll_event *events, bool can_wait)
+{
+        int wait_ms = can_wait ? timeout_ms(poller) : 0, n;
+        uint64_t began_ns;
+
+        poller->slept_ns = 0;
+        if (wait_ms == 0)
+                return epoll_wait(poller->descriptor, events, EVENTS_MAX, 0);
+        began_ns = uv_hrtime();
+        n = epoll_wait(poller->descriptor, events, EVENTS_MAX, wait_ms);
+        poller->slept_ns = uv_hrtime() - began_ns;
+        atomic_store_explicit(&poller->idle_ns, poller->idle_ns + poller->slept_ns,
+                              memory_order_relaxed);
+        return n;
+}
+
+bool poller_turn(struct poller *poller, bool can_wait)
+{
+        struct epoll_event events[EVENTS_MAX];
+        int n = wait_for_events(poller, events, can_wait);
+        bool has_loop_work = false;
+
+        uv_update_time(poller->loop);
+        poller->is_dispatching = true;
+        for (int i = 0; i < n; i++) {
+                struct watch *watch = events[i].data.ptr;
+
+                if (!watch)
+                        has_loop_work = true;
+                else if (watch->events != 0)
+                        watch->on_event(watch, events[i].events);
+        }
+        poller->is_dispatching = false;
+        poller_release(poller);
+        if (has_loop_work || uv_backend_timeout(poller->loop) == 0) {
+                uv_run(poller->loop, UV_RUN_NOWAIT);
+                poller_release(poller);
+        }
+        return !list_is_empty(&poller->watches) || uv_loop_alive(poller->loop);
+}
