@@ -46,7 +46,7 @@ struct handover_newcomer {
         const char *listener;
         uint64_t accepted_ms;
         const char *bytes; /* what has come of the header */
-        uint32_t n_bytes; /* less than PROXY_HEADER_MAX */
+        uint32_t n_bytes;  /* less than PROXY_HEADER_MAX */
 };
 
 enum handover_kind {

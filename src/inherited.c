@@ -86,6 +86,14 @@ int inherited_add(struct inherited *inherited, int descriptor, const char *name)
         return 0;
 }
 
+bool inherited_is_legacy(const struct inherited *inherited)
+{
+        for (size_t i = 0; i < inherited->n_descriptors; i++)
+                if (!inherited->descriptors[i].is_external)
+                        return true;
+        return false;
+}
+
 void inherited_for_each_external(const struct inherited *inherited,
                                  void (*visit)(void *user, int descriptor, const char *name),
                                  void *user)

@@ -46,6 +46,9 @@ int inherited_init(struct inherited *ret_inherited, int first, size_t n, char **
  */
 int inherited_add(struct inherited *inherited, int descriptor, const char *name);
 
+/* Whether an earlier echod has left anything, taken or not. */
+bool inherited_is_legacy(const struct inherited *inherited);
+
 /* Visits the socket units' sockets, which stay where they are. */
 void inherited_for_each_external(const struct inherited *inherited,
                                  void (*visit)(void *user, int descriptor, const char *name),

@@ -36,6 +36,7 @@ void listener_set_init(struct listener_set *set, struct poller *poller,
 void listener_set_inherit(struct listener_set *set, struct inherited *inherited)
 {
         set->inherited = inherited;
+        set->is_lenient = inherited_is_legacy(inherited);
 }
 
 /*
@@ -206,7 +207,10 @@ static int open_each(struct listener_set *set, struct change *change, const stru
 
                 if (r < 0) {
                         describe_failure(&options[i], r, problem);
-                        return r;
+                        if (!set->is_lenient)
+                                return r;
+                        log_error("%s; going on without it", problem);
+                        return 0;
                 }
                 if (options[i].is_dual_stack && r == FOUND)
                         break;
@@ -313,6 +317,7 @@ int listener_set_apply(struct listener_set *set, const struct config *config,
         share_addresses(set, &change, true);
         r = open_configured(set, &change, config, problem);
         share_addresses(set, &change, false);
+        set->is_lenient = false;
         if (r < 0) {
                 list_splice(&set->active, &change.kept);
                 list_splice(&set->retiring, &change.revived);

@@ -18,6 +18,7 @@ struct listener_set {
         const struct listener_events *events;
         void *user;
         struct inherited *inherited; /* NULL: nothing was */
+        bool is_lenient;             /* until the first change: see listener_set_inherit() */
         struct list active;          /* struct listener */
         struct list retiring;        /* the same: no longer wanted, serving their queue */
         struct labels labels;        /* listeners' names, which connections keep */
@@ -30,7 +31,11 @@ struct listener_set {
 void listener_set_init(struct listener_set *set, struct poller *poller,
                        const struct listener_events *events, void *user);
 
-/* From now on inherited sockets are used rather than bound anew; they must outlive the set. */
+/*
+ * From now on inherited sockets are used rather than bound anew; they must outlive the set. If an
+ * earlier echod has left any, connections of its depend on a start that succeeds: then, the first
+ * time, a listener that cannot be opened is said in the log, and left out.
+ */
 void listener_set_inherit(struct listener_set *set, struct inherited *inherited);
 
 /*

@@ -134,7 +134,8 @@ static int start_serving(struct server *server)
         r = apply(server);
         if (r == 0)
                 handover_take_up(&server->restart.handover);
-        if (inherited_settle(&server->inherited, server_log_problem, NULL) > 0)
+        if (inherited_settle(&server->inherited, server_log_problem, NULL) > 0 &&
+            !inherited_is_legacy(&server->inherited))
                 r = -EBADFD;
         if (r < 0) {
                 acceptor_close(&server->acceptor);

@@ -20,6 +20,7 @@
 #include "command.h"
 #include "daemon.h"
 #include "observe.h"
+#include "port.h"
 #include "reload.h"
 #include "scratch.h"
 
@@ -362,6 +363,49 @@ Test(handover, those_who_are_open_count)
         client_receive(clients[2], (char[4]){0}, 4);
         close(clients[1]);
         close(clients[2]);
+        daemon_stop(daemon);
+}
+
+/* A listener that cannot be opened is no reason to lose those who are there. */
+Test(handover, a_new_listener_whose_address_is_taken_is_left_out)
+{
+        const char *file = scratch_write("conf", "listeners = ( " ANY_PORT " );\n");
+        struct daemon *daemon = DAEMON("-c", file), *other = DAEMON();
+        int client = client_connect(daemon->port);
+
+        client_echo(client, "before");
+        scratch_write("conf",
+                      "listeners = ( " ANY_PORT ", { address = \"127.0.0.1\"; port = %u; } );\n",
+                      other->port);
+        restart(daemon);
+        daemon_await_log(daemon, "Address already in use; going on without it");
+        client_echo(client, "after");
+        assert_serves(daemon->port);
+        reload_in_vain(daemon);
+        daemon_stop(other);
+        reload(daemon);
+        client_echo(client, "and now");
+        close(client);
+        daemon_stop(daemon);
+}
+
+#define PORT "{ address = \"127.0.0.1\"; port = %u; }"
+
+Test(handover, a_listener_that_is_gone_closes)
+{
+        uint16_t stays = free_port(), goes = free_port();
+        const char *file =
+                scratch_write("conf", "listeners = ( " PORT ", " PORT " );\n", stays, goes);
+        struct daemon *daemon = DAEMON("-c", file);
+        int client = client_connect(goes);
+
+        client_echo(client, "before");
+        scratch_write("conf", "listeners = ( " PORT " );\n", stays);
+        restart(daemon);
+        client_echo(client, "after");
+        assert_refuses(goes);
+        assert_serves(stays);
+        close(client);
         daemon_stop(daemon);
 }
 
