@@ -1,7 +1,7 @@
 /*
  * The happy path:
  *  1. successor_check() starts the program with -t, and a timer.
- *  2. on_exit() says whether it has found the configuration valid.
+ *  2. on_exit_of_check() says whether it has found the configuration valid.
  *  3. successor_exec() puts it in this process's place.
  *
  * What can go wrong:
@@ -14,17 +14,20 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util.h"
 
 #define DEADLINE_MS 10000
 
-static void on_exit_of_check(uv_process_t *process, int64_t exit_status, int term_signal);
+static void on_exit_of_check(uv_poll_t *poll, int status, int events);
 static void on_deadline(uv_timer_t *deadline);
 
 void successor_init(struct successor *successor, char *const argv[])
@@ -66,7 +69,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void close_handle(uv_handle_t *handle)
 {
-        if (handle->type != UV_UNKNOWN_HANDLE && !uv_is_closing(handle))
+        if (!uv_is_closing(handle))
                 uv_close(handle, on_closed);
 }
 
@@ -84,30 +87,87 @@ static int start_deadline(struct successor *successor, uv_loop_t *loop)
         return r;
 }
 
-static int spawn(struct successor *successor, uv_loop_t *loop)
+/*
+ * posix_spawn(3) and not uv_spawn(), which needs a handler of SIGCHLD and pipes to go with it.
+ * Standard output goes to standard error. Signals are as they were before signals_block().
+ */
+static int spawn(struct successor *successor)
 {
-        uv_stdio_container_t streams[] = {
-                {.flags = UV_IGNORE},
-                {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-                {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-        };
         CLEANUP_FREE char **arguments = arguments_for_check(successor->argv);
-        const uv_process_options_t options = {
-                .exit_cb = on_exit_of_check,
-                .file = successor->path,
-                .args = arguments,
-                .stdio = streams,
-                .stdio_count = ARRAY_SIZE(streams),
-        };
-        int r;
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none, defaults;
+        int error;
 
         if (!arguments)
                 return -ENOMEM;
-        r = uv_spawn(loop, &successor->process, &options);
-        successor->process.data = successor;
+        sigemptyset(&none);
+        sigemptyset(&defaults);
+        sigaddset(&defaults, SIGPIPE);
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+        posix_spawnattr_init(&attributes);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setsigdefault(&attributes, &defaults);
+        error = posix_spawn(&successor->checker, successor->path, &actions, &attributes, arguments,
+                            environ);
+        posix_spawnattr_destroy(&attributes);
+        posix_spawn_file_actions_destroy(&actions);
+        if (error)
+                successor->checker = 0;
+        return -error;
+}
+
+static void kill_checker(struct successor *successor)
+{
+        kill(successor->checker, SIGKILL);
+}
+
+/* Its exit status as waitpid(2) has it. */
+static int reap(struct successor *successor)
+{
+        int status = 0;
+
+        waitpid(successor->checker, &status, 0);
+        successor->checker = 0;
+        return status;
+}
+
+/* Has on_exit_of_check() called. */
+static int watch(struct successor *successor, uv_loop_t *loop)
+{
+        int r;
+
+        successor->exit = pidfd_open(successor->checker, 0);
+        if (successor->exit < 0)
+                return -errno;
+        r = uv_poll_init(loop, &successor->poll, successor->exit);
+        if (r < 0) {
+                close(successor->exit);
+                return r;
+        }
+        successor->poll.data = successor;
         successor->n_handles++;
+        r = uv_poll_start(&successor->poll, UV_READABLE, on_exit_of_check);
+        if (r < 0) {
+                close_handle((uv_handle_t *)&successor->poll);
+                close(successor->exit);
+        }
+        return r;
+}
+
+static int start_check(struct successor *successor, uv_loop_t *loop)
+{
+        int r = spawn(successor);
+
         if (r < 0)
-                close_handle((uv_handle_t *)&successor->process);
+                return r;
+        r = watch(successor, loop);
+        if (r < 0) {
+                kill_checker(successor);
+                reap(successor);
+        }
         return r;
 }
 
@@ -124,27 +184,35 @@ int successor_check(struct successor *successor, uv_loop_t *loop,
         r = start_deadline(successor, loop);
         if (r < 0)
                 return r;
-        r = spawn(successor, loop);
+        r = start_check(successor, loop);
         if (r < 0)
                 close_handle((uv_handle_t *)&successor->deadline);
         return r;
 }
 
-static void on_exit_of_check(uv_process_t *process, int64_t exit_status, int term_signal)
+/* The check is over. */
+static void close_check(struct successor *successor)
 {
-        struct successor *successor = process->data;
+        close_handle((uv_handle_t *)&successor->poll);
+        close_handle((uv_handle_t *)&successor->deadline);
+        close(successor->exit);
+}
+
+static void on_exit_of_check(uv_poll_t *poll, int status, int events)
+{
+        struct successor *successor = poll->data;
         char problem[80];
 
-        close_handle((uv_handle_t *)process);
-        close_handle((uv_handle_t *)&successor->deadline);
+        (void)events;
+        status = reap(successor);
+        close_check(successor);
         if (successor->is_late)
                 snprintf(problem, sizeof(problem), "it takes more than %d s", DEADLINE_MS / 1000);
-        else if (term_signal != 0)
-                snprintf(problem, sizeof(problem), "it was killed by signal %d", term_signal);
+        else if (WIFSIGNALED(status))
+                snprintf(problem, sizeof(problem), "it was killed by signal %d", WTERMSIG(status));
         else
-                snprintf(problem, sizeof(problem), "its exit status is %d", (int)exit_status);
-        successor->on_checked(successor->user,
-                              term_signal == 0 && exit_status == 0 ? NULL : problem);
+                snprintf(problem, sizeof(problem), "its exit status is %d", WEXITSTATUS(status));
+        successor->on_checked(successor->user, status == 0 ? NULL : problem);
 }
 
 static void on_deadline(uv_timer_t *deadline)
@@ -152,17 +220,16 @@ static void on_deadline(uv_timer_t *deadline)
         struct successor *successor = deadline->data;
 
         successor->is_late = true;
-        uv_process_kill(&successor->process, SIGKILL);
+        kill_checker(successor);
 }
 
 void successor_cancel(struct successor *successor)
 {
-        if (successor->n_handles == 0)
+        if (successor->checker == 0)
                 return;
-        if (uv_is_active((uv_handle_t *)&successor->process))
-                uv_process_kill(&successor->process, SIGKILL);
-        close_handle((uv_handle_t *)&successor->process);
-        close_handle((uv_handle_t *)&successor->deadline);
+        kill_checker(successor);
+        reap(successor);
+        close_check(successor);
 }
 
 int successor_exec(const struct successor *successor)
