@@ -265,8 +265,11 @@ static void report(const struct takeover *takeover, size_t n_reset)
 void handover_take_up(const struct handover *handover)
 {
         struct takeover takeover = {.acceptor = handover->acceptor};
-        int memory = -1, r = find_state(handover->inherited, &memory);
+        int memory = -1, r;
 
+        if (!inherited_is_legacy(handover->inherited))
+                return;
+        r = find_state(handover->inherited, &memory);
         if (r == 0)
                 r = find(&takeover, handover->inherited);
         if (r < 0)
