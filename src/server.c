@@ -38,9 +38,8 @@
 #include "service_manager.h"
 #include "settings.h"
 #include "signals.h"
+#include "status.h"
 #include "watchdog.h"
-
-#define STATUS_INTERVAL_MS 5000
 
 enum server_state { STARTING, RUNNING, DRAINING, STOPPED };
 
@@ -58,15 +57,13 @@ struct server {
         struct figures_sources figures;
         struct signals signals;
         uv_timer_t drain_timer;
-        uv_timer_t status_timer;
+        struct status status;
         struct watchdog watchdog;
-        uint64_t reported_load; /* in the last STATUS */
 };
 
 static void on_release(void *user);
 static void on_signal(void *user, int number, int value);
 static void on_drain_timeout(uv_timer_t *timer);
-static void on_status(uv_timer_t *timer);
 
 void server_log_problem(void *user, const char *line)
 {
@@ -91,9 +88,7 @@ static int start_timers(struct server *server)
         int r = uv_timer_init(&server->loop, &server->drain_timer);
 
         if (r == 0)
-                r = uv_timer_init(&server->loop, &server->status_timer);
-        if (r == 0 && service_manager_is_there())
-                r = uv_timer_start(&server->status_timer, on_status, 0, STATUS_INTERVAL_MS);
+                r = status_start(&server->status, &server->loop, &server->acceptor);
         if (r == 0)
                 r = watchdog_start(&server->watchdog, &server->loop, &server->pool);
         return r;
@@ -215,7 +210,6 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
                 .config = *config,
                 .origin = origin,
                 .verbosity = verbosity,
-                .reported_load = UINT64_MAX,
         };
         int r;
 
@@ -409,15 +403,4 @@ static void on_drain_timeout(uv_timer_t *timer)
         log_notice("drain_timeout: resetting %llu connections",
                    (unsigned long long)acceptor_load(&server->acceptor));
         reset_all(server);
-}
-
-static void on_status(uv_timer_t *timer)
-{
-        struct server *server = CONTAINER_OF(timer->loop, struct server, loop);
-        uint64_t load = acceptor_load(&server->acceptor);
-
-        if (load == server->reported_load)
-                return;
-        server->reported_load = load;
-        service_manager_status("Serving %llu connections", (unsigned long long)load);
 }
