@@ -36,6 +36,13 @@ int handover_exec(const struct handover *handover, const struct successor *succe
 int handover_store(const struct handover *handover, size_t n_places);
 
 /*
+ * At start: all descriptors that came with the process, of the service manager and of an earlier
+ * echod, see inherited.h. Logs what goes wrong; negative errno of inherited_open(): nobody knows
+ * what the service manager wants.
+ */
+int handover_receive(struct inherited *inherited);
+
+/*
  * Takes up what was left, if anything, from `inherited`; says in the log how much, and what could
  * not be taken up. The listeners must be open. Those connections are admitted whatever the limits
  * are. Never fails: whom it cannot serve it resets.

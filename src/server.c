@@ -1,8 +1,7 @@
 /*
  * The happy path:
  *  1. start(): the limits, the loop, the workers, the listeners; then READY.
- *  2. RUNNING: the loop accepts. HUP reloads; USR1 logs the statistics. USR2 has
- *     the next echod take over in this process, which then begins at 1.
+ *  2. RUNNING: the loop accepts. HUP reloads; USR1 logs the statistics; USR2 begins anew at 1.
  *  3. TERM or INT: the listeners close, DRAINING. Connections go on until they end by themselves.
  *     Or SIGNAL_LEAVE: everything is left to systemd, without waiting.
  *  4. The last has ended: stop(). The workers end, every handle closes, the loop runs out.
@@ -31,7 +30,6 @@
 #include "figures.h"
 #include "inherited.h"
 #include "log.h"
-#include "passage.h"
 #include "pool.h"
 #include "report.h"
 #include "restart.h"
@@ -187,14 +185,9 @@ static int start(struct server *server)
                 return (int)possible;
         }
         server->connections_possible = possible;
-        r = inherited_open(&server->inherited);
+        r = handover_receive(&server->inherited);
         if (r == 0)
-                r = passage_receive(&server->inherited);
-        if (r < 0) {
-                log_error("the descriptors that LISTEN_FDS announces: %s", strerror(-r));
-                return r;
-        }
-        r = uv_loop_init(&server->loop);
+                r = uv_loop_init(&server->loop);
         if (r < 0)
                 return r;
         r = start_in_loop(server);

@@ -26,6 +26,7 @@
 #include "inherited.h"
 #include "log.h"
 #include "parcel.h"
+#include "passage.h"
 #include "pending.h"
 #include "sealed_memory.h"
 #include "socket.h"
@@ -260,6 +261,20 @@ static void report(const struct takeover *takeover, size_t n_reset)
                 log_error("reset %zu connections that were left without a state", n_reset);
         if (takeover->n_missing > 0)
                 log_warning("%zu connections did not come through", takeover->n_missing);
+}
+
+int handover_receive(struct inherited *inherited)
+{
+        int r = inherited_open(inherited);
+
+        if (r < 0) {
+                log_error("the descriptors that LISTEN_FDS announces: %s", strerror(-r));
+                return r;
+        }
+        r = passage_receive(inherited);
+        if (r < 0)
+                log_error("the descriptors that ECHOD_HANDOVER announces: %s", strerror(-r));
+        return 0;
 }
 
 void handover_take_up(const struct handover *handover)

@@ -617,3 +617,17 @@ Test(handover, a_connection_without_a_state_is_reset)
 {
         expect_no_takeover("", 0, "100", "reset 1 connections that were left without a state");
 }
+
+Test(handover, a_variable_that_makes_no_sense_does_no_harm)
+{
+        struct daemon *daemon;
+
+        setenv("ECHOD_HANDOVER", "nonsense", true);
+        daemon = DAEMON();
+        cr_assert(daemon_has_logged(daemon, "ECHOD_HANDOVER announces: Invalid argument"));
+        assert_serves(daemon->port);
+        unsetenv("ECHOD_HANDOVER");
+        restart(daemon);
+        assert_serves(daemon->port);
+        daemon_stop(daemon);
+}
