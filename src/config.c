@@ -17,6 +17,12 @@
 #include "config_table.h"
 #include "config_value.h"
 
+#ifdef HAVE_MICROHTTPD
+#define HAS_METRICS true
+#else
+#define HAS_METRICS false
+#endif
+
 /* A parsed source that is being taken over. */
 struct loader {
         struct config *config;
@@ -223,11 +229,13 @@ static int take_section(struct loader *loader, const config_setting_t *setting,
 
         if (section == SECTION_LISTENERS)
                 return take_listeners(loader, setting);
-        if (section == SECTION_METRICS) {
+        if (section == SECTION_METRICS && !HAS_METRICS) {
                 report_setting(loader, setting, "", "metrics",
-                               "is not supported by this version; leave it out");
+                               "is not supported by this build, which has no libmicrohttpd; "
+                               "leave it out");
                 return 0;
         }
+        loader->config->metrics.is_enabled |= section == SECTION_METRICS;
         snprintf(label, sizeof(label), "%s.", SECTION_NAMES[section]);
         return take_group(loader, setting, section, label, loader->config);
 }
@@ -353,6 +361,8 @@ static int init_defaults(struct config *config)
                 r = init_section(config, SECTION_TOP);
         if (r == 0)
                 r = init_section(config, SECTION_KEEPALIVE);
+        if (r == 0)
+                r = init_section(config, SECTION_METRICS);
         return r;
 }
 

@@ -33,6 +33,12 @@ struct config_keepalive {
         int64_t count;
 };
 
+struct config_metrics {
+        bool is_enabled; /* the group is there */
+        char address[CONFIG_ADDRESS_MAX];
+        int64_t port; /* 0: any free one */
+};
+
 /* Owned by whoever loaded it; config_free() releases it. */
 struct config {
         struct config_listener *listeners;
@@ -51,6 +57,7 @@ struct config {
         int64_t log_level;  /* enum log_level */
         int64_t log_format; /* enum record_format */
         bool log_connections;
+        struct config_metrics metrics;
 };
 
 #define CONFIG_NULL ((struct config){0})

@@ -45,6 +45,13 @@ const char *const SECTION_NAMES[N_SECTIONS] = {
                 .offset = offsetof(struct config, tcp_keepalive.field), __VA_ARGS__        \
         }
 
+#define METRICS(field, ...)                                                              \
+        {                                                                                \
+                .section = SECTION_METRICS, .name = #field,                              \
+                .offset = offsetof(struct config, metrics.field), .needs_restart = true, \
+                __VA_ARGS__                                                              \
+        }
+
 const struct option OPTIONS[] = {
         LISTENER(
                 address, .type = OPTION_ADDRESS, .initial = "\"*\"",
@@ -106,16 +113,10 @@ const struct option OPTIONS[] = {
             .initial = "\"logfmt\"", .help = "how lines of the log are written"),
         TOP("log_connections", log_connections, .type = OPTION_BOOL, .initial = "false",
             .help = "one line for each closed connection"),
-        {.section = SECTION_METRICS,
-         .name = "address",
-         .is_reserved = true,
-         .needs_restart = true,
-         .help = "where to serve metrics"},
-        {.section = SECTION_METRICS,
-         .name = "port",
-         .is_reserved = true,
-         .needs_restart = true,
-         .help = "port to serve metrics on"},
+        METRICS(address, .type = OPTION_HOST, .initial = "\"127.0.0.1\"",
+                .help = "where to serve metrics: \"*\", an IPv4 or an IPv6 address"),
+        METRICS(port, .type = OPTION_INTEGER, .min = 0, .max = 65535, .initial = "9007",
+                .help = "port to serve metrics on; 0: any free one, logged"),
         {.name = NULL},
 };
 

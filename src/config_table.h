@@ -24,6 +24,7 @@ enum option_type {
         OPTION_SECONDS,  /* int64_t, in 1/scale of a second */
         OPTION_CHOICE,   /* int64_t, the index of the word in `choices` */
         OPTION_ADDRESS,  /* char[CONFIG_ADDRESS_MAX] */
+        OPTION_HOST,     /* the same, but no path */
         OPTION_MODE,     /* int64_t, written in octal */
         OPTION_NETWORKS, /* struct prefix_list */
 };

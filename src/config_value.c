@@ -108,6 +108,9 @@ static void describe_right(const struct option *option, char *text)
                        "or quote",
                        CONFIG_ADDRESS_MAX - 1);
                 break;
+        case OPTION_HOST:
+                append(text, "\"*\", an IPv4 or an IPv6 address");
+                break;
         case OPTION_MODE:
                 append(text, "an octal string from \"0000\" to \"%04o\"", (unsigned)option->max);
                 break;
@@ -184,14 +187,16 @@ static bool is_socket_path(const char *text)
         return true;
 }
 
-static int read_address(const config_setting_t *setting, char *field)
+static int read_address(const struct option *option, const config_setting_t *setting, char *field)
 {
+        bool is_path_allowed = option->type == OPTION_ADDRESS;
         const char *text = config_setting_get_string(setting);
         struct address address;
 
         if (!text || strlen(text) >= CONFIG_ADDRESS_MAX)
                 return -EINVAL;
-        if (strcmp(text, "*") != 0 && !is_socket_path(text) && address_parse(&address, text, 0) < 0)
+        if (strcmp(text, "*") != 0 && !(is_path_allowed && is_socket_path(text)) &&
+            address_parse(&address, text, 0) < 0)
                 return -EINVAL;
         strcpy(field, text);
         return 0;
@@ -282,7 +287,8 @@ static int read_field(const struct option *option, const config_setting_t *setti
         case OPTION_CHOICE:
                 return read_choice(option, setting, field);
         case OPTION_ADDRESS:
-                return read_address(setting, field);
+        case OPTION_HOST:
+                return read_address(option, setting, field);
         case OPTION_MODE:
                 return read_mode(option, setting, field);
         case OPTION_NETWORKS:
@@ -358,6 +364,7 @@ void value_print(const struct option *option, const void *base, FILE *stream)
                 fprintf(stream, "\"%s\"", option->choices[*integer]);
                 break;
         case OPTION_ADDRESS:
+        case OPTION_HOST:
                 fprintf(stream, "\"%s\"", (const char *)field);
                 break;
         case OPTION_MODE:

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "metrics.h"
 #include "server.h"
 #include "service_manager.h"
 #include "signals.h"
@@ -48,9 +49,9 @@ static const char USAGE[] =
 
 static void print_version(void)
 {
-        printf("echod %s\nlibuv %s\nlibconfig %d.%d.%d\nfeatures: %s\n", ECHOD_VERSION,
+        printf("echod %s\nlibuv %s\nlibconfig %d.%d.%d\nfeatures: %s %s\n", ECHOD_VERSION,
                uv_version_string(), LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR,
-               LIBCONFIG_VER_REVISION, service_manager_feature());
+               LIBCONFIG_VER_REVISION, service_manager_feature(), metrics_feature());
 }
 
 /* -1: go on; else the status to exit with. */

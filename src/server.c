@@ -27,7 +27,6 @@
 
 #include "acceptor.h"
 #include "descriptors.h"
-#include "figures.h"
 #include "inherited.h"
 #include "log.h"
 #include "pool.h"
@@ -37,6 +36,7 @@
 #include "settings.h"
 #include "signals.h"
 #include "status.h"
+#include "telemetry.h"
 #include "watchdog.h"
 
 enum server_state { STARTING, RUNNING, DRAINING, STOPPED };
@@ -52,7 +52,7 @@ struct server {
         struct restart restart;
         struct pool pool;
         struct acceptor acceptor;
-        struct figures_sources figures;
+        struct telemetry telemetry;
         struct signals signals;
         uv_timer_t drain_timer;
         struct status status;
@@ -107,6 +107,32 @@ static int apply(struct server *server)
         return r;
 }
 
+/* Listens everywhere; on failure nothing is open. */
+static int open_listeners(struct server *server)
+{
+        int r;
+
+        acceptor_inherit(&server->acceptor, &server->inherited);
+        r = apply(server);
+        if (r == 0) {
+                r = telemetry_open(&server->telemetry, &server->loop, &server->config,
+                                   &server->inherited);
+                /* Metrics that cannot be had are no reason to drop connections. */
+                if (inherited_is_legacy(&server->inherited))
+                        r = 0;
+        }
+        if (r == 0)
+                handover_take_up(&server->restart.handover);
+        if (inherited_settle(&server->inherited, server_log_problem, NULL) > 0 &&
+            !inherited_is_legacy(&server->inherited))
+                r = -EBADFD;
+        if (r < 0) {
+                telemetry_close(&server->telemetry);
+                acceptor_close(&server->acceptor);
+        }
+        return r;
+}
+
 /* On failure what was made before is closed, but for the timers, which close_loop() closes. */
 static int start_serving(struct server *server)
 {
@@ -123,15 +149,8 @@ static int start_serving(struct server *server)
                 pool_stop(&server->pool);
                 return r;
         }
-        acceptor_inherit(&server->acceptor, &server->inherited);
-        r = apply(server);
-        if (r == 0)
-                handover_take_up(&server->restart.handover);
-        if (inherited_settle(&server->inherited, server_log_problem, NULL) > 0 &&
-            !inherited_is_legacy(&server->inherited))
-                r = -EBADFD;
+        r = open_listeners(server);
         if (r < 0) {
-                acceptor_close(&server->acceptor);
                 pool_stop(&server->pool);
                 acceptor_free(&server->acceptor);
         }
@@ -206,7 +225,7 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
         };
         int r;
 
-        server.figures.acceptor = &server.acceptor;
+        telemetry_init(&server.telemetry, &server.acceptor);
         *config = CONFIG_NULL;
         restart_init(&server.restart, &server.loop,
                      &(struct handover){&server.acceptor, &server.pool, &server.inherited}, argv);
@@ -217,6 +236,7 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
         if (r == 0) {
                 report_settings(&server.config, &server.pool, &server.acceptor);
                 server.state = RUNNING;
+                server.telemetry.is_ready = true;
                 service_manager_ready();
                 pool_run(&server.pool);
                 close_loop(&server);
@@ -264,13 +284,6 @@ static int replace_config(struct server *server, const struct config *next)
         return 0;
 }
 
-static void count_reload(struct figures_reloads *reloads, bool has_failed)
-{
-        reloads->n_failed += has_failed;
-        reloads->n_succeeded += !has_failed;
-        reloads->has_failed = has_failed;
-}
-
 static void reload(struct server *server)
 {
         struct config_problems problems = {.report = server_log_problem};
@@ -289,7 +302,7 @@ static void reload(struct server *server)
                 r = replace_config(server, &next);
         else
                 log_error("the configuration stays as it was: %s", uv_strerror(r));
-        count_reload(&server->figures.reloads, r < 0);
+        telemetry_count_reload(&server->telemetry, r < 0);
         service_manager_ready();
 }
 
@@ -298,6 +311,7 @@ static void stop(struct server *server)
 {
         server->state = STOPPED;
         signals_close(&server->signals);
+        telemetry_close(&server->telemetry);
         acceptor_close(&server->acceptor);
         pool_stop(&server->pool);
         uv_walk(&server->loop, close_handle, NULL);
@@ -340,6 +354,7 @@ static void terminate(struct server *server, int number)
                 return;
         server->state = DRAINING;
         restart_cancel(&server->restart);
+        server->telemetry.is_ready = false;
         service_manager_stopping();
         acceptor_finish(&server->acceptor);
         log_notice("%s: no longer accepting, waiting %.3f s for %llu connections",
@@ -348,19 +363,6 @@ static void terminate(struct server *server, int number)
         uv_timer_start(&server->drain_timer, on_drain_timeout,
                        (uint64_t)server->config.drain_timeout_ms, 0);
         check_drained(server);
-}
-
-static void log_statistics(struct server *server)
-{
-        struct figures figures;
-        int r = figures_collect(&figures, &server->figures);
-
-        if (r < 0) {
-                log_error("no statistics: %s", uv_strerror(r));
-                return;
-        }
-        report_statistics(&figures);
-        figures_free(&figures);
 }
 
 static void on_signal(void *user, int number, int value)
@@ -378,7 +380,7 @@ static void on_signal(void *user, int number, int value)
                 reload(server);
                 break;
         case SIGUSR1:
-                log_statistics(server);
+                telemetry_report(&server->telemetry);
                 break;
         case SIGUSR2:
                 restart_in_place(&server->restart);

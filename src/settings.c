@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "metrics.h"
 #include "util.h"
 
 /* Of the reserve that descriptors.h keeps, what listeners may take. */
@@ -23,12 +24,14 @@ struct connection_limits settings_limits(const struct config *config)
 /*
  * How many connections there are descriptors for, with this many listeners: two sockets for each
  * that may be "*", and the same again, since at a reload the old ones are open together with the
- * new ones. The reserve has room for some.
+ * new ones. The reserve has room for some. For the metrics it has none.
  */
 static int64_t connections_possible(const struct config *config, int64_t n_descriptors)
 {
         int64_t n_sockets = 2 * 2 * (int64_t)config->n_listeners;
 
+        if (config->metrics.is_enabled)
+                n_descriptors -= METRICS_DESCRIPTORS;
         return MAX(n_descriptors - MAX(n_sockets - SOCKETS_IN_RESERVE, 0), 1);
 }
 

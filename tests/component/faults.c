@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#ifdef HAVE_MICROHTTPD
+#include <microhttpd.h>
+#endif
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -71,6 +74,7 @@ static const int USUAL_ERRORS[N_FAULT_TARGETS] = {
         [FAULT_SOCKETPAIR] = EMFILE,
         [FAULT_SENDMSG] = ETOOMANYREFS,
         [FAULT_STRDUP] = ENOMEM,
+        [FAULT_MHD_START_DAEMON] = ENOMEM,
 };
 
 void faults_fail(enum fault_target target, unsigned nth, unsigned count, int error)
@@ -369,3 +373,26 @@ WRAP(ssize_t, sendmsg, FAULT_SENDMSG, -1, (int descriptor, const struct msghdr *
 WRAP(char *, strdup, FAULT_STRDUP, NULL, (const char *text), (text))
 WRAP(int, uv_sem_init, FAULT_UV_SEM_INIT, -errno, (uv_sem_t * semaphore, unsigned value),
      (semaphore, value))
+
+#ifdef HAVE_MICROHTTPD
+struct MHD_Daemon *__real_MHD_start_daemon(unsigned flags, uint16_t port, MHD_AcceptPolicyCallback,
+                                           void *, MHD_AccessHandlerCallback, void *, ...);
+struct MHD_Daemon *__wrap_MHD_start_daemon(unsigned flags, uint16_t port, MHD_AcceptPolicyCallback,
+                                           void *, MHD_AccessHandlerCallback, void *, ...);
+struct MHD_Daemon *__wrap_MHD_start_daemon(unsigned flags, uint16_t port,
+                                           MHD_AcceptPolicyCallback accepts, void *accepts_user,
+                                           MHD_AccessHandlerCallback handler, void *handler_user,
+                                           ...)
+{
+        struct MHD_Daemon *daemon;
+        va_list options;
+
+        if (strikes(FAULT_MHD_START_DAEMON))
+                return NULL;
+        va_start(options, handler_user);
+        daemon = MHD_start_daemon_va(flags, port, accepts, accepts_user, handler, handler_user,
+                                     options);
+        va_end(options);
+        return daemon;
+}
+#endif

@@ -48,6 +48,7 @@ enum fault_target {
         FAULT_SENDMSG,
         FAULT_STRDUP,
         FAULT_UV_SEM_INIT,
+        FAULT_MHD_START_DAEMON,
         N_FAULT_TARGETS,
 };
 

@@ -44,6 +44,21 @@ static void write_listeners(const char *listener)
         write_config(text);
 }
 
+/* A configuration with all that a server can open. */
+static void write_everything(void)
+{
+        char text[400];
+
+        snprintf(text, sizeof(text),
+                 "listeners = ( { address = \"%s\"; }, { address = \"127.0.0.1\"; port = 0; } );\n"
+#ifdef HAVE_MICROHTTPD
+                 "metrics = { port = 0; };"
+#endif
+                 ,
+                 path);
+        write_config(text);
+}
+
 static void begin(void)
 {
         make_directory(directory);
@@ -113,7 +128,7 @@ Test(server, each_call_that_fails_at_start_is_an_error_and_leaves_nothing)
 {
         begin();
         setenv("NOTIFY_SOCKET", "/nonexistent/socket", 1);
-        write_listeners(", { address = \"127.0.0.1\"; port = 0; }");
+        write_everything();
         faults_force_each(start_and_stop, NULL);
         expect_no_leaks();
         end();

@@ -50,7 +50,7 @@ Test(command_line, version_names_echod_its_libraries_and_features)
         cr_assert(command_matches(outcome.out, "^echod [0-9]+\\.[0-9]+\\.[0-9]+$"));
         cr_assert(command_matches(outcome.out, "^libuv 1\\.[0-9]+\\.[0-9]+"));
         cr_assert(command_matches(outcome.out, "^libconfig 1\\.[0-9]+"));
-        cr_assert(command_matches(outcome.out, "^features: [+-]systemd"));
+        cr_assert(command_matches(outcome.out, "^features: [+-]systemd [+-]metrics"));
         cr_assert_str_empty(outcome.err);
 }
 

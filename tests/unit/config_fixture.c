@@ -211,6 +211,7 @@ static bool option_equals(const struct option *option, const void *base_a, const
         case OPTION_NUMBER:
                 return memcmp(a, b, sizeof(double)) == 0;
         case OPTION_ADDRESS:
+        case OPTION_HOST:
                 return strcmp(a, b) == 0;
         case OPTION_NETWORKS:
                 return networks_equal(a, b);
@@ -237,10 +238,20 @@ bool config_equals(const struct config *a, const struct config *b)
 
                 if (option->section == SECTION_LISTENERS)
                         is_same = listeners_equal(option, a, b);
-                else if (option->section != SECTION_METRICS)
+                else
                         is_same = option_equals(option, a, b);
                 if (!is_same)
                         return false;
         }
+        return a->metrics.is_enabled == b->metrics.is_enabled;
+}
+
+bool is_supported(const struct option *option)
+{
+#ifdef HAVE_MICROHTTPD
+        (void)option;
         return true;
+#else
+        return option->section != SECTION_METRICS;
+#endif
 }

@@ -10,6 +10,8 @@
 
 #include "config.h"
 
+struct option;
+
 #define LINES_MAX 128
 
 /* The last loading; the next one, or fixture_end(), frees it. */
@@ -70,3 +72,6 @@ char *printed(const struct config *config);
 
 /* Whether every option of the table has the same value in both. */
 bool config_equals(const struct config *a, const struct config *b);
+
+/* Whether this build can set the option at all. */
+bool is_supported(const struct option *option);

@@ -197,3 +197,32 @@ Test(config, nothing_is_named_when_nothing_needs_a_restart)
         cr_assert_str_eq(names, "");
         config_free(&current);
 }
+
+#ifdef HAVE_MICROHTTPD
+/* Loads one and then the other; what of the metrics' group is named, and in force. */
+static void expect_metrics_kept(const char *before, const char *after, const char *named)
+{
+        struct config current;
+
+        names[0] = '\0';
+        expect_good(before);
+        current = loading.config;
+        loading.config = CONFIG_NULL;
+        expect_good(after);
+        config_keep_restart_only(&loading.config, &current, collect, names);
+        cr_assert_str_eq(names, named, "%s, then %s", before, after);
+        cr_assert(config_equals(&loading.config, &current));
+        config_free(&current);
+}
+
+Test(config, metrics_need_a_restart_as_a_whole)
+{
+        expect_metrics_kept("", "metrics = {};", "metrics ");
+        expect_metrics_kept("metrics = {};", "", "metrics ");
+        expect_metrics_kept("metrics = {};", "metrics = { port = 1; };", "metrics ");
+        expect_metrics_kept("metrics = {};", "metrics = { address = \"*\"; };", "metrics ");
+        expect_metrics_kept("metrics = {};", "metrics = { port = 9007; };", "");
+        expect_metrics_kept("metrics = { address = \"*\"; };", "metrics = { address = \"*\"; };",
+                            "");
+}
+#endif

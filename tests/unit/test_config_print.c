@@ -55,7 +55,7 @@ Test(config_print, every_option_of_the_table_is_there_once)
         for (const struct option *option = OPTIONS; option->name; option++) {
                 const char *found;
 
-                if (option->section == SECTION_METRICS)
+                if (option->section == SECTION_METRICS) /* absent by default */
                         continue;
                 snprintf(name, sizeof(name), " %s = ", option->name);
                 found = strstr(text, name);
@@ -155,6 +155,9 @@ static void append_value(char *text, const struct option *option)
         case OPTION_ADDRESS:
                 append_address(text);
                 break;
+        case OPTION_HOST:
+                strcat(text, random_below(2) ? "\"*\"" : "\"2001:db8::9\"");
+                break;
         case OPTION_MODE:
                 sprintf(text + strlen(text), "\"%o\"", (unsigned)random_below(01000));
                 break;
@@ -197,6 +200,13 @@ static void generate(char *text)
         strcat(text, ");\ntcp_keepalive = {\n");
         append_section(text, SECTION_KEEPALIVE);
         strcat(text, "};\n");
+#ifdef HAVE_MICROHTTPD
+        if (random_below(2)) {
+                strcat(text, "metrics = {\n");
+                append_section(text, SECTION_METRICS);
+                strcat(text, "};\n");
+        }
+#endif
         append_section(text, SECTION_TOP);
         if (!strstr(text, "proxy_sources = "))
                 strcat(text, "proxy_sources = [ \"::1\" ];\n");

@@ -22,6 +22,9 @@ static const char *set(enum option_section section, const char *name, const char
         case SECTION_KEEPALIVE:
                 snprintf(text, sizeof(text), "tcp_keepalive = { %s = %s; };", name, value);
                 break;
+        case SECTION_METRICS:
+                snprintf(text, sizeof(text), "metrics = { %s = %s; };", name, value);
+                break;
         default:
                 snprintf(text, sizeof(text), "%s = %s;", name, value);
                 break;
@@ -33,6 +36,7 @@ static const char *label(enum option_section section)
 {
         return section == SECTION_LISTENERS   ? "listeners[0]."
                : section == SECTION_KEEPALIVE ? "tcp_keepalive."
+               : section == SECTION_METRICS   ? "metrics."
                                               : "";
 }
 
@@ -106,7 +110,7 @@ static bool may_take(enum option_type type, char kind)
         static const char *const kinds[] = {
                 [OPTION_BOOL] = "b",     [OPTION_INTEGER] = "i",   [OPTION_NUMBER] = "if",
                 [OPTION_SECONDS] = "if", [OPTION_CHOICE] = "s",    [OPTION_ADDRESS] = "s",
-                [OPTION_MODE] = "s",     [OPTION_NETWORKS] = "al",
+                [OPTION_MODE] = "s",     [OPTION_NETWORKS] = "al", [OPTION_HOST] = "s",
         };
 
         return strchr(kinds[type], kind);
@@ -121,7 +125,7 @@ Test(config_values, every_option_refuses_values_of_every_other_type)
                       {'a', "[]"},   {'l', "()"}, {'g', "{}"},  {'g', "{ port = 7; }"}};
 
         for (const struct option *option = OPTIONS; option->name; option++) {
-                if (option->section == SECTION_METRICS)
+                if (!is_supported(option))
                         continue;
                 for (size_t i = 0; i < ARRAY_SIZE(values); i++)
                         if (!may_take(option->type, values[i].kind))
@@ -134,7 +138,7 @@ Test(config_values, every_row_of_the_table_takes_its_limits_and_nothing_beyond)
         char value[64];
 
         for (const struct option *option = OPTIONS; option->name; option++) {
-                if (option->type != OPTION_INTEGER || option->is_reserved)
+                if (option->type != OPTION_INTEGER || option->is_reserved || !is_supported(option))
                         continue;
                 snprintf(value, sizeof(value), "%.0f", option->min);
                 expect_good(set(option->section, option->name, value));
@@ -215,10 +219,35 @@ Test(config_values, a_rate_is_a_fraction_or_an_integer_and_not_negative)
         expect_refused(SECTION_TOP, "connection_rate_per_source", "\"1\"");
 }
 
-Test(config_values, reserved_options_take_their_default_and_refuse_the_rest)
+#ifdef HAVE_MICROHTTPD
+Test(config_values, metrics_are_served_if_there_is_such_a_group_be_it_empty)
+{
+        expect_good("");
+        cr_assert_not(loading.config.metrics.is_enabled);
+        expect_good("metrics = {};");
+        cr_assert(loading.config.metrics.is_enabled);
+        cr_assert_str_eq(loading.config.metrics.address, "127.0.0.1");
+        cr_assert_eq(loading.config.metrics.port, 9007);
+        LOAD("metrics = { address = \"::1\"; };", "metrics = { port = 0; };");
+        cr_assert_eq(loading.result, 0);
+        cr_assert_str_eq(loading.config.metrics.address, "::1");
+        cr_assert_eq(loading.config.metrics.port, 0);
+}
+
+Test(config_values, metrics_have_an_ip_address_and_no_path)
+{
+        expect_taken_all(SECTION_METRICS, "address",
+                         VALUES("\"*\"", "\"::\"", "\"192.0.2.1\"", "\"::ffff:192.0.2.1\""));
+        expect_refused_all(SECTION_METRICS, "address",
+                           VALUES("\"/run/metrics\"", "\"\"", "\"localhost\"", "9007"));
+        expect_only_problem("metrics = ();", "f:1: metrics: ", "must be a group");
+}
+#else
+Test(config_values, a_build_without_metrics_says_so)
 {
         expect_only_problem("metrics = { port = 9007; };", "f:1: metrics: ", "not supported");
 }
+#endif
 
 /* What libconfig made of it may be wrong in a way of its own, so there may be two problems. */
 static void expect_caught(const char *value, const char *fragment)

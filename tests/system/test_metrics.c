@@ -1,0 +1,362 @@
+/* Every metric of the contract, against a traffic that is known. */
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "command.h"
+#include "daemon.h"
+#include "observe.h"
+#include "page.h"
+#include "reload.h"
+#include "scratch.h"
+
+TestSuite(metrics, .init = scratch_make, .fini = scratch_remove);
+
+/* A client that sends so many bytes, gets them back, and ends its stream. */
+static void exchange(int client, uint64_t n)
+{
+        client_exchange(client, n, 1000);
+        close(client);
+}
+
+Test(metrics, without_the_option_nothing_is_served)
+{
+        struct daemon *daemon = DAEMON();
+
+        cr_assert_eq(daemon_count_log(daemon, "metrics on"), 0);
+        daemon_stop(daemon);
+}
+
+Test(metrics, every_family_is_there_from_the_start)
+{
+        static const char *const zeros[] = {
+                "echod_connections",
+                "echod_connections_refused_total{reason=\"deny\"}",
+                "echod_connections_refused_total{reason=\"full\"}",
+                "echod_connections_refused_total{reason=\"source_limit\"}",
+                "echod_connections_refused_total{reason=\"source_rate\"}",
+                "echod_connections_refused_total{reason=\"proxy_header\"}",
+                "echod_connections_closed_total{reason=\"eof\"}",
+                "echod_connections_closed_total{reason=\"reset\"}",
+                "echod_connections_closed_total{reason=\"idle_timeout\"}",
+                "echod_connections_closed_total{reason=\"write_timeout\"}",
+                "echod_connections_closed_total{reason=\"max_lifetime\"}",
+                "echod_connections_closed_total{reason=\"drain\"}",
+                "echod_connections_closed_total{reason=\"error\"}",
+                "echod_received_bytes_total",
+                "echod_sent_bytes_total",
+                "echod_pending_bytes",
+                "echod_worker_connections{worker=\"0\"}",
+                "echod_worker_connections{worker=\"1\"}",
+                "echod_reloads_total{result=\"success\"}",
+                "echod_reloads_total{result=\"failure\"}",
+        };
+        struct daemon *daemon = DAEMON("-o", METRICS "workers = 2;");
+        const char *text = page_metrics(daemon);
+        char accepted[128];
+
+        for (size_t i = 0; i < sizeof(zeros) / sizeof(zeros[0]); i++)
+                cr_assert_eq(page_value(text, zeros[i]), 0, "%s in:\n%s", zeros[i], text);
+        snprintf(accepted, sizeof(accepted),
+                 "echod_connections_accepted_total{listener=\"127.0.0.1:%u\"}", daemon->port);
+        cr_assert_eq(page_value(text, accepted), 0, "%s in:\n%s", accepted, text);
+        cr_assert_eq(page_value(text, "echod_config_last_reload_success"), 1);
+        cr_assert(command_matches(
+                text, "^echod_build_info\\{version=\"[0-9.]+\",libuv=\"[0-9.]+\"\\} 1$"));
+        daemon_stop(daemon);
+}
+
+Test(metrics, bytes_and_ends_are_counted)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS);
+        int client;
+
+        exchange(client_connect(daemon->port), 12345);
+        exchange(client_connect(daemon->port), 55);
+        client = client_connect(daemon->port);
+        client_echo(client, "abc");
+        client_abort(client);
+        page_await(daemon, "echod_connections_closed_total{reason=\"eof\"}", 2);
+        page_await(daemon, "echod_connections_closed_total{reason=\"reset\"}", 1);
+        cr_assert_eq(page_now(daemon, "echod_received_bytes_total"), 12403);
+        cr_assert_eq(page_now(daemon, "echod_sent_bytes_total"), 12403);
+        page_await(daemon, "echod_connections", 0);
+        daemon_stop(daemon);
+}
+
+Test(metrics, connections_are_counted_by_the_listener_they_came_in_by)
+{
+        const char *path = scratch_path("socket");
+        char override[512], by_path[256];
+        struct daemon *daemon;
+        const char *text;
+
+        snprintf(override, sizeof(override),
+                 METRICS "listeners = ( " ANY_PORT ", { address = \"%s\"; } );", path);
+        daemon = DAEMON("-o", override);
+        snprintf(by_path, sizeof(by_path), "echod_connections_accepted_total{listener=\"%s\"}",
+                 path);
+        exchange(client_connect_unix(path), 1);
+        exchange(client_connect(daemon->port), 1);
+        exchange(client_connect_unix(path), 1);
+        text = page_metrics(daemon);
+        cr_assert_eq(page_value(text, by_path), 2, "%s", text);
+        cr_assert(command_matches(
+                text, "^echod_connections_accepted_total\\{listener=\"127.0.0.1:[0-9]+\"\\} 1$"));
+        daemon_stop(daemon);
+}
+
+Test(metrics, open_connections_are_spread_over_the_workers)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS "workers = 2; max_connections = 100;");
+        int clients[4];
+
+        for (int i = 0; i < 4; i++) {
+                clients[i] = client_connect(daemon->port);
+                client_echo(clients[i], "here");
+        }
+        cr_assert_eq(page_now(daemon, "echod_connections"), 4);
+        cr_assert_eq(page_now(daemon, "echod_max_connections"), 100);
+        cr_assert_eq(page_now(daemon, "echod_worker_connections{worker=\"0\"}"), 2);
+        cr_assert_eq(page_now(daemon, "echod_worker_connections{worker=\"1\"}"), 2);
+        for (int i = 0; i < 4; i++)
+                close(clients[i]);
+        page_await(daemon, "echod_connections", 0);
+        daemon_stop(daemon);
+}
+
+Test(metrics, bytes_that_a_client_does_not_take_are_pending)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS "read_buffer = 65536;");
+        int client = connect_narrow(daemon->port);
+        double pending;
+
+        client_fill(client, QUIET_MS);
+        pending = page_now(daemon, "echod_pending_bytes");
+        cr_assert_gt(pending, 0);
+        cr_assert_leq(pending, 65536);
+        cr_assert_eq(page_now(daemon, "echod_received_bytes_total"),
+                     page_now(daemon, "echod_sent_bytes_total") + pending);
+        client_abort(client);
+        page_await(daemon, "echod_pending_bytes", 0);
+        daemon_stop(daemon);
+}
+
+Test(metrics, refusals_are_counted_by_reason)
+{
+        struct daemon *daemon =
+                DAEMON("-o", METRICS "deny = [ \"127.0.0.2\" ]; "
+                                     "max_connections = 1; when_full = \"reject\";");
+        int client = client_connect(daemon->port), refused;
+
+        client_echo(client, "in");
+        for (int i = 0; i < 3; i++) {
+                refused = client_connect_from(i < 2 ? "127.0.0.2" : "127.0.0.1", daemon->port);
+                client_expect_reset(refused);
+                close(refused);
+        }
+        cr_assert_eq(page_now(daemon, "echod_connections_refused_total{reason=\"deny\"}"), 2);
+        cr_assert_eq(page_now(daemon, "echod_connections_refused_total{reason=\"full\"}"), 1);
+        close(client);
+        daemon_stop(daemon);
+}
+
+Test(metrics, timeouts_are_counted_as_what_they_are)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS "idle_timeout = 0.05; max_lifetime = 0.3;");
+        int idle = client_connect(daemon->port), busy = client_connect(daemon->port);
+
+        do
+                sleep_ms(5);
+        while (send(busy, "x", 1, MSG_NOSIGNAL) == 1 && recv(busy, (char[1]){0}, 1, 0) == 1);
+        client_expect_eof(idle);
+        page_await(daemon, "echod_connections_closed_total{reason=\"max_lifetime\"}", 1);
+        cr_assert_eq(page_now(daemon, "echod_connections_closed_total{reason=\"idle_timeout\"}"),
+                     1);
+        close(idle);
+        close(busy);
+        daemon_stop(daemon);
+}
+
+Test(metrics, reloads_are_counted_by_result)
+{
+        const char *path = scratch_write("echod.conf", "listeners = ( " ANY_PORT " ); " METRICS);
+        struct daemon *daemon = DAEMON("-c", path);
+
+        reload(daemon);
+        cr_assert_eq(page_now(daemon, "echod_reloads_total{result=\"success\"}"), 1);
+        scratch_write("echod.conf", "nonsense");
+        reload_in_vain(daemon);
+        cr_assert_eq(page_now(daemon, "echod_reloads_total{result=\"failure\"}"), 1);
+        cr_assert_eq(page_now(daemon, "echod_config_last_reload_success"), 0);
+        scratch_write("echod.conf", "listeners = ( " ANY_PORT " ); " METRICS);
+        reload(daemon);
+        cr_assert_eq(page_now(daemon, "echod_reloads_total{result=\"success\"}"), 2);
+        cr_assert_eq(page_now(daemon, "echod_config_last_reload_success"), 1);
+        daemon_stop(daemon);
+}
+
+Test(metrics, a_change_of_their_address_waits_for_a_restart)
+{
+        const char *path = scratch_write("echod.conf", "listeners = ( " ANY_PORT " ); " METRICS);
+        struct daemon *daemon = DAEMON("-c", path);
+
+        scratch_write("echod.conf",
+                      "listeners = ( " ANY_PORT " ); metrics = { address = \"::1\"; port = 0; };");
+        reload(daemon);
+        daemon_await_log(daemon, "metrics: a change needs a restart");
+        cr_assert_eq(page_status(page_port(daemon), "/healthz"), 200);
+        daemon_stop(daemon);
+}
+
+Test(metrics, the_process_is_described_as_the_kernel_describes_it)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS);
+        unsigned n_descriptors = daemon_count_descriptors(daemon);
+        const char *text = page_metrics(daemon);
+        double now = (double)time(NULL);
+
+        /* Beside those that are open always: the scrape's own connection. */
+        cr_assert_eq(page_value(text, "process_open_fds"), n_descriptors + 1);
+        cr_assert_gt(page_value(text, "process_max_fds"), 100);
+        cr_assert_gt(page_value(text, "process_cpu_seconds_total"), 0);
+        cr_assert_gt(page_value(text, "process_virtual_memory_bytes"),
+                     page_value(text, "process_resident_memory_bytes"));
+        cr_assert_gt(page_value(text, "process_resident_memory_bytes"), 1e5);
+        cr_assert_leq(fabs(page_value(text, "process_start_time_seconds") - now), 60);
+        daemon_stop(daemon);
+}
+
+/* Compares one of the statistics of SIGUSR1 with one of the metrics. */
+static void expect_same(struct daemon *daemon, const char *page, const char *name,
+                        const char *sample)
+{
+        cr_assert_eq((double)statistic(daemon, name), page_value(page, sample), "%s and %s", name,
+                     sample);
+}
+
+Test(metrics, the_statistics_of_usr1_are_the_same_figures)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS "deny = [ \"127.0.0.2\" ];");
+        int client = client_connect(daemon->port), refused;
+        const char *page;
+
+        exchange(client_connect(daemon->port), 1000);
+        client_echo(client, "abc");
+        refused = client_connect_from("127.0.0.2", daemon->port);
+        client_expect_reset(refused);
+        close(refused);
+        page_await(daemon, "echod_connections_closed_total{reason=\"eof\"}", 1);
+        page_await(daemon, "echod_connections", 1);
+        /* A worker counts a moment after the client has its bytes. */
+        page_await(daemon, "echod_sent_bytes_total", 1003);
+        page = page_metrics(daemon);
+        expect_same(daemon, page, "connections", "echod_connections");
+        expect_same(daemon, page, "refused_deny",
+                    "echod_connections_refused_total{reason=\"deny\"}");
+        expect_same(daemon, page, "closed_eof", "echod_connections_closed_total{reason=\"eof\"}");
+        expect_same(daemon, page, "received_bytes", "echod_received_bytes_total");
+        expect_same(daemon, page, "sent_bytes", "echod_sent_bytes_total");
+        expect_same(daemon, page, "pending_bytes", "echod_pending_bytes");
+        expect_same(daemon, page, "max_connections", "echod_max_connections");
+        expect_same(daemon, page, "process_max_fds", "process_max_fds");
+        cr_assert_eq(statistic(daemon, "accepted"), 2);
+        close(client);
+        daemon_stop(daemon);
+}
+
+Test(metrics, what_cannot_be_bound_ends_the_start_and_is_named)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS);
+        struct outcome outcome;
+        char override[128], expected[128];
+
+        snprintf(override, sizeof(override),
+                 "listeners = ( " ANY_PORT " ); metrics = { port = %u; };", page_port(daemon));
+        snprintf(expected, sizeof(expected),
+                 "cannot serve metrics on 127.0.0.1:%u: Address already in use", page_port(daemon));
+        RUN_ECHOD(&outcome, "-c", "/dev/null", "-o", override);
+        cr_assert_eq(outcome.status, 1);
+        cr_assert(strstr(outcome.err, expected), "%s", outcome.err);
+        daemon_stop(daemon);
+}
+
+Test(metrics, their_descriptors_are_not_for_connections)
+{
+        struct daemon *without = DAEMON("-o", "workers = 1;");
+        struct daemon *with = DAEMON("-o", METRICS "workers = 1;");
+        uint64_t n = statistic(without, "max_connections");
+
+        cr_assert_eq(statistic(with, "max_connections"), n - 20);
+        daemon_stop(without);
+        daemon_stop(with);
+}
+
+/* As many as there may be, none of which reads or even asks. */
+Test(metrics, stuck_scrapers_hold_up_no_client)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS);
+        int stuck[16], client;
+
+        for (int i = 0; i < 16; i++) {
+                stuck[i] =
+                        client_connect_from(i % 2 ? "127.0.0.2" : "127.0.0.3", page_port(daemon));
+                if (i % 4)
+                        client_send(stuck[i], "GET /metrics HTTP/1.1\r\n", 23);
+        }
+        client = client_connect(daemon->port);
+        client_echo(client, "served");
+        exchange(client_connect(daemon->port), 100000);
+        cr_assert_eq(statistic(daemon, "accepted"), 2);
+        for (int i = 0; i < 16; i++)
+                close(stuck[i]);
+        cr_assert_eq(page_now(daemon, "echod_connections"), 1);
+        close(client);
+        daemon_stop(daemon);
+}
+
+Test(metrics, while_draining_it_is_alive_and_not_ready)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS);
+        uint16_t port = page_port(daemon);
+        int client = client_connect(daemon->port);
+
+        client_echo(client, "open");
+        cr_assert_eq(page_status(port, "/readyz"), 200);
+        daemon_signal(daemon, SIGTERM);
+        daemon_await_log(daemon, "no longer accepting");
+        cr_assert_eq(page_status(port, "/readyz"), 503);
+        cr_assert_eq(page_status(port, "/healthz"), 200);
+        cr_assert_eq(page_now(daemon, "echod_connections"), 1);
+        close(client);
+        cr_assert_eq(daemon_await_exit(daemon), 0);
+        daemon_free(daemon);
+}
+
+Test(metrics, promtool_has_nothing_to_say)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS);
+        struct outcome outcome;
+        const char *path;
+
+        exchange(client_connect(daemon->port), 1000);
+        path = scratch_write("page", "%s", page_metrics(daemon));
+        daemon_stop(daemon);
+        command_run(&outcome, NULL, (const char *const[]){"sh", "-c", "command -v promtool", NULL});
+        if (outcome.status != 0)
+                cr_skip_test("promtool, of the package prometheus, is not installed");
+        command_run(&outcome, NULL,
+                    (const char *const[]){"sh", "-c", "promtool check metrics <\"$1\"", "sh", path,
+                                          NULL});
+        cr_assert_eq(outcome.status, 0, "%s%s", outcome.out, outcome.err);
+        cr_assert_str_eq(outcome.out, "");
+        cr_assert_str_eq(outcome.err, "");
+}
