@@ -49,7 +49,8 @@ struct config {
         double connection_rate_per_source;
         int64_t when_full; /* enum config_when_full */
         struct prefix_list allow, deny, proxy_sources;
-        int64_t idle_timeout_ms, write_timeout_ms, max_lifetime_ms, drain_timeout_ms;
+        int64_t idle_timeout_ms, write_timeout_ms, max_lifetime_ms, drain_timeout_ms,
+                shutdown_delay_ms;
         int64_t read_buffer;
         int64_t busy_poll_us;
         bool tcp_nodelay;

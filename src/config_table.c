@@ -93,6 +93,8 @@ const struct option OPTIONS[] = {
                 .help = "close a connection after so long; 0: never"),
         SECONDS("drain_timeout", drain_timeout_ms, .min = 0, .max = YEAR, .initial = "30",
                 .help = "how long a stop waits for open connections"),
+        SECONDS("shutdown_delay", shutdown_delay_ms, .min = 0, .max = YEAR, .initial = "0",
+                .help = "how long a stop still accepts, for load balancers to see /readyz"),
         TOP("read_buffer", read_buffer, .type = OPTION_INTEGER, .min = 4096, .max = 16777216,
             .initial = "131072", .needs_restart = true,
             .help = "bytes read at once; one buffer for each worker"),

@@ -27,6 +27,7 @@ void report_settings(const struct config *config, const struct pool *pool,
         record_decimal(&record, "write_timeout", (uint64_t)config->write_timeout_ms, 3);
         record_decimal(&record, "max_lifetime", (uint64_t)config->max_lifetime_ms, 3);
         record_decimal(&record, "drain_timeout", (uint64_t)config->drain_timeout_ms, 3);
+        record_decimal(&record, "shutdown_delay", (uint64_t)config->shutdown_delay_ms, 3);
         record_number(&record, "read_buffer", (uint64_t)config->read_buffer);
         log_record(LOG_LEVEL_INFO, &record);
 }

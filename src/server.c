@@ -2,7 +2,8 @@
  * The happy path:
  *  1. start(): the limits, the loop, the workers, the listeners; then READY.
  *  2. RUNNING: the loop accepts. HUP reloads; USR1 logs the statistics; USR2 begins anew at 1.
- *  3. TERM or INT: the listeners close, DRAINING. Connections go on until they end by themselves.
+ *  3. TERM or INT: LEAVING, which is to be seen at /readyz, for shutdown_delay; then the listeners
+ *     close, DRAINING. Connections go on until they end by themselves.
  *     Or SIGNAL_LEAVE: everything is left to systemd, without waiting.
  *  4. The last has ended: stop(). The workers end, every handle closes, the loop runs out.
  *
@@ -11,9 +12,9 @@
  *  - a reload: everything stays as it is, and the log says why;
  *  - connections left at drain_timeout, or at a second TERM or INT: they are reset, then 4.
  *
- *    STARTING ──▶ RUNNING ──▶ DRAINING ──▶ STOPPED
- *        │            └────────────────────▲
- *        └─────────────────────────────────┘
+ *    STARTING ──▶ RUNNING ──▶ LEAVING ──▶ DRAINING ──▶ STOPPED
+ *        │            └────────────────────────────────▲
+ *        └─────────────────────────────────────────────┘
  */
 
 #include "server.h"
@@ -35,11 +36,10 @@
 #include "service_manager.h"
 #include "settings.h"
 #include "signals.h"
-#include "status.h"
 #include "telemetry.h"
 #include "watchdog.h"
 
-enum server_state { STARTING, RUNNING, DRAINING, STOPPED };
+enum server_state { STARTING, RUNNING, LEAVING, DRAINING, STOPPED };
 
 struct server {
         enum server_state state;
@@ -54,13 +54,13 @@ struct server {
         struct acceptor acceptor;
         struct telemetry telemetry;
         struct signals signals;
-        uv_timer_t drain_timer;
-        struct status status;
+        uv_timer_t drain_timer; /* in LEAVING: shutdown_delay */
         struct watchdog watchdog;
 };
 
 static void on_release(void *user);
 static void on_signal(void *user, int number, int value);
+static void on_shutdown_delay(uv_timer_t *timer);
 static void on_drain_timeout(uv_timer_t *timer);
 
 void server_log_problem(void *user, const char *line)
@@ -86,7 +86,7 @@ static int start_timers(struct server *server)
         int r = uv_timer_init(&server->loop, &server->drain_timer);
 
         if (r == 0)
-                r = status_start(&server->status, &server->loop, &server->acceptor);
+                r = telemetry_start_status(&server->telemetry, &server->loop);
         if (r == 0)
                 r = watchdog_start(&server->watchdog, &server->loop, &server->pool);
         return r;
@@ -341,28 +341,50 @@ static void reset_all(struct server *server)
         acceptor_reset_guests(&server->acceptor);
 }
 
-/* SIGTERM or SIGINT. */
-static void terminate(struct server *server, int number)
+/* The listeners close; who is connected may stay until drain_timeout. */
+static void drain(struct server *server, const char *cause)
 {
-        if (server->state == DRAINING) {
-                log_notice("%s again: resetting %llu connections", strsignal(number),
-                           (unsigned long long)acceptor_load(&server->acceptor));
-                reset_all(server);
+        uint64_t timeout_ms = (uint64_t)server->config.drain_timeout_ms;
+
+        server->state = DRAINING;
+        acceptor_finish(&server->acceptor);
+        log_notice("%s: no longer accepting, waiting %.3f s for %llu connections", cause,
+                   (double)timeout_ms / 1e3, (unsigned long long)acceptor_load(&server->acceptor));
+        uv_timer_start(&server->drain_timer, on_drain_timeout, timeout_ms, 0);
+        check_drained(server);
+}
+
+/* Whoever asks is told that this server is not to be counted on; those who come are served. */
+static void leave(struct server *server, const char *cause)
+{
+        uint64_t delay_ms = (uint64_t)server->config.shutdown_delay_ms;
+
+        server->telemetry.is_ready = false;
+        restart_cancel(&server->restart);
+        service_manager_stopping();
+        if (delay_ms == 0) {
+                drain(server, cause);
                 return;
         }
-        if (server->state != RUNNING)
+        server->state = LEAVING;
+        log_notice("%s: accepting for %.3f s more", cause, (double)delay_ms / 1e3);
+        uv_timer_start(&server->drain_timer, on_shutdown_delay, delay_ms, 0);
+}
+
+/* SIGTERM or SIGINT. */
+static void terminate(struct server *server, const char *name)
+{
+        if (server->state == RUNNING) {
+                leave(server, name);
                 return;
-        server->state = DRAINING;
-        restart_cancel(&server->restart);
-        server->telemetry.is_ready = false;
-        service_manager_stopping();
-        acceptor_finish(&server->acceptor);
-        log_notice("%s: no longer accepting, waiting %.3f s for %llu connections",
-                   strsignal(number), (double)server->config.drain_timeout_ms / 1e3,
+        }
+        if (server->state == LEAVING)
+                drain(server, name);
+        if (server->state != DRAINING)
+                return;
+        log_notice("%s again: resetting %llu connections", name,
                    (unsigned long long)acceptor_load(&server->acceptor));
-        uv_timer_start(&server->drain_timer, on_drain_timeout,
-                       (uint64_t)server->config.drain_timeout_ms, 0);
-        check_drained(server);
+        reset_all(server);
 }
 
 static void on_signal(void *user, int number, int value)
@@ -386,9 +408,14 @@ static void on_signal(void *user, int number, int value)
                 restart_in_place(&server->restart);
                 break;
         default:
-                terminate(server, number);
+                terminate(server, strsignal(number));
                 break;
         }
+}
+
+static void on_shutdown_delay(uv_timer_t *timer)
+{
+        drain(CONTAINER_OF(timer->loop, struct server, loop), "shutdown_delay");
 }
 
 static void on_drain_timeout(uv_timer_t *timer)

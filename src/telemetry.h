@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * What the daemon tells of itself: the statistics in the log, and metrics and health over HTTP. For
- * the main thread.
+ * What the daemon tells of itself: the statistics in the log, metrics and health over HTTP, and its
+ * status to the service manager. For the main thread.
  */
 
 #include <stdbool.h>
@@ -20,10 +20,18 @@ struct telemetry {
         struct figures_sources sources;
         struct metrics *metrics; /* NULL: not configured */
         bool is_ready;           /* clients are accepted, and will be for some time */
+        uv_timer_t status_timer;
+        uint64_t reported_load; /* in the last STATUS */
 };
 
 /* The acceptor must outlive it. */
 void telemetry_init(struct telemetry *telemetry, const struct acceptor *acceptor);
+
+/*
+ * Tells the service manager now and then how many connections there are, if it is there. Whoever
+ * ends the loop closes the timer. An error of uv_timer_init() or uv_timer_start().
+ */
+int telemetry_start_status(struct telemetry *telemetry, uv_loop_t *loop);
 
 /* Serves metrics, if the configuration says so. Logs, and returns, why not: metrics_open()'s. */
 int telemetry_open(struct telemetry *telemetry, uv_loop_t *loop, const struct config *config,
