@@ -9,6 +9,31 @@
 #include "pool.h"
 #include "worker.h"
 
+static struct figures_listener *find(struct figures *figures, const char *label)
+{
+        for (size_t i = 0; i < figures->n_listeners; i++)
+                if (figures->listeners[i].name == label)
+                        return &figures->listeners[i];
+        return NULL;
+}
+
+/* Two may have the same name for a while, when one that retires was opened anew. */
+static void look_at_queues(struct figures *figures, const struct list *listeners)
+{
+        LIST_FOR_EACH_SAFE (node, following, listeners) {
+                const struct listener *listener = CONTAINER_OF(node, struct listener, link);
+                struct figures_listener *told = find(figures, listener->label);
+                struct listener_queue queue;
+
+                if (!told || !listener_queue_look(listener->descriptor, &queue))
+                        continue;
+                told->has_queue = true;
+                told->queue.length += queue.length;
+                told->queue.limit += queue.limit;
+                told->queue.n_drops += queue.n_drops;
+        }
+}
+
 static int collect_listeners(struct figures *figures, const struct acceptor *acceptor)
 {
         const struct labels *labels = &acceptor->listeners.labels;
@@ -24,6 +49,8 @@ static int collect_listeners(struct figures *figures, const struct acceptor *acc
                         .n_accepted = label->n_accepted,
                 };
         }
+        look_at_queues(figures, &acceptor->listeners.active);
+        look_at_queues(figures, &acceptor->listeners.retiring);
         return 0;
 }
 
@@ -35,6 +62,7 @@ static int collect_workers(struct figures *figures, const struct pool *pool)
         for (size_t i = 0; i < pool->n_workers; i++)
                 figures->workers[i] = (struct figures_worker){
                         .n_connections = worker_load(pool->workers[i]),
+                        .busy_ns = worker_busy_ns(pool->workers[i]),
                 };
         figures->n_workers = pool->n_workers;
         return 0;

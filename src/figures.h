@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "admission.h"
+#include "listener_queue.h"
 #include "process.h"
 #include "stats.h"
 
@@ -25,10 +26,13 @@ struct figures_reloads {
 struct figures_listener {
         const char *name; /* the label's, which lives as long as the acceptor */
         uint64_t n_accepted;
+        struct listener_queue queue;
+        bool has_queue; /* it is open, and the kernel tells */
 };
 
 struct figures_worker {
         uint64_t n_connections;
+        uint64_t busy_ns; /* since the start */
 };
 
 /* Where the figures come from. For the main thread. */

@@ -37,6 +37,36 @@ static void write_listeners(struct exposition *exposition, const struct figures 
                                     (double)figures->listeners[i].n_accepted);
 }
 
+static void write_queues(struct exposition *exposition, const struct figures *figures)
+{
+        static const struct {
+                const char *name, *type, *help;
+                size_t offset;
+        } families[] = {
+                {"echod_listener_queue_length", "gauge", "Clients that wait to be accepted.",
+                 offsetof(struct listener_queue, length)},
+                {"echod_listener_queue_limit", "gauge",
+                 "Clients that may wait to be accepted; further ones are dropped.",
+                 offsetof(struct listener_queue, limit)},
+                {"echod_listener_drops_total", "counter",
+                 "Attempts to connect that the kernel dropped.",
+                 offsetof(struct listener_queue, n_drops)},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                exposition_family(exposition, families[i].name, families[i].type, families[i].help);
+                for (size_t j = 0; j < figures->n_listeners; j++) {
+                        const struct figures_listener *listener = &figures->listeners[j];
+                        const char *queue = (const char *)&listener->queue;
+
+                        if (listener->has_queue)
+                                exposition_labelled(
+                                        exposition, "listener", listener->name,
+                                        (double)*(const uint64_t *)(queue + families[i].offset));
+                }
+        }
+}
+
 static void write_connections(struct exposition *exposition, const struct figures *figures)
 {
         write_one(exposition, "echod_connections", "gauge", "Connections that are open.",
@@ -65,17 +95,24 @@ static void write_bytes(struct exposition *exposition, const struct stats_total 
                   "Bytes held for clients that are slow to read.", (double)total->pending_bytes);
 }
 
+static void write_worker(struct exposition *exposition, size_t index, double value)
+{
+        char text[24];
+
+        snprintf(text, sizeof(text), "%zu", index);
+        exposition_labelled(exposition, "worker", text, value);
+}
+
 static void write_workers(struct exposition *exposition, const struct figures *figures)
 {
-        char index[24];
-
         exposition_family(exposition, "echod_worker_connections", "gauge",
                           "Connections that are open, by worker.");
-        for (size_t i = 0; i < figures->n_workers; i++) {
-                snprintf(index, sizeof(index), "%zu", i);
-                exposition_labelled(exposition, "worker", index,
-                                    (double)figures->workers[i].n_connections);
-        }
+        for (size_t i = 0; i < figures->n_workers; i++)
+                write_worker(exposition, i, (double)figures->workers[i].n_connections);
+        exposition_family(exposition, "echod_worker_busy_seconds_total", "counter",
+                          "Time in which a worker was not idle.");
+        for (size_t i = 0; i < figures->n_workers; i++)
+                write_worker(exposition, i, (double)figures->workers[i].busy_ns / 1e9);
 }
 
 static void write_reloads(struct exposition *exposition, const struct figures_reloads *reloads)
@@ -118,6 +155,7 @@ void metrics_page_write(struct exposition *exposition, const struct figures *fig
         write_build(exposition);
         write_connections(exposition, figures);
         write_listeners(exposition, figures);
+        write_queues(exposition, figures);
         write_bytes(exposition, &figures->total);
         write_workers(exposition, figures);
         write_reloads(exposition, &figures->reloads);

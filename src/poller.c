@@ -111,13 +111,12 @@ static int wait_for_events(struct poller *poller, struct epoll_event *events, bo
         return n;
 }
 
-bool poller_turn(struct poller *poller, bool can_wait)
+/* Has the events seen to, and whatever else the loop has to do now. */
+static void see_to(struct poller *poller, const struct epoll_event *events, int n)
 {
-        struct epoll_event events[EVENTS_MAX];
-        int n = wait_for_events(poller, events, can_wait);
+        uint64_t began_ns = uv_hrtime();
         bool has_loop_work = false;
 
-        uv_update_time(poller->loop);
         poller->is_dispatching = true;
         for (int i = 0; i < n; i++) {
                 struct watch *watch = events[i].data.ptr;
@@ -133,5 +132,17 @@ bool poller_turn(struct poller *poller, bool can_wait)
                 uv_run(poller->loop, UV_RUN_NOWAIT);
                 poller_release(poller);
         }
+        atomic_store_explicit(&poller->busy_ns, poller->busy_ns + (uv_hrtime() - began_ns),
+                              memory_order_relaxed);
+}
+
+bool poller_turn(struct poller *poller, bool can_wait)
+{
+        struct epoll_event events[EVENTS_MAX];
+        int n = wait_for_events(poller, events, can_wait);
+
+        uv_update_time(poller->loop);
+        if (n > 0 || !list_is_empty(&poller->removed) || uv_backend_timeout(poller->loop) == 0)
+                see_to(poller, events, n);
         return !list_is_empty(&poller->watches) || uv_loop_alive(poller->loop);
 }

@@ -6,6 +6,9 @@
  * uv_poll_t would cost four system calls more, and as much memory as the rest of the connection.
  * Whatever else there is (timers, wake-ups, signals) stays with libuv, in the same thread.
  * Level-triggered.
+ *
+ * A turn that finds nothing to do is neither asleep nor busy: so somebody polls. libuv's own count,
+ * UV_METRICS_IDLE_TIME, takes that for work, and costs an epoll_wait(2) more for each wake-up.
  */
 
 #include <stdbool.h>
@@ -35,6 +38,7 @@ struct poller {
         struct list removed;      /* wait for the end of the turn */
         uint64_t slept_ns;        /* in the latest turn */
         _Atomic uint64_t idle_ns; /* spent asleep in all; any thread may read it */
+        _Atomic uint64_t busy_ns; /* spent on what there was to do; the same */
 };
 
 /* Takes `loop` in, which must outlive it. An error of epoll_create1(2) or epoll_ctl(2). */

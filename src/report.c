@@ -137,6 +137,11 @@ static void report_listener(const struct figures_listener *listener)
         log_begin(&record, "listener_figures");
         record_string(&record, "listener", listener->name);
         record_number(&record, "accepted", listener->n_accepted);
+        if (listener->has_queue) {
+                record_number(&record, "queue_length", listener->queue.length);
+                record_number(&record, "queue_limit", listener->queue.limit);
+                record_number(&record, "drops", listener->queue.n_drops);
+        }
         log_record(LOG_LEVEL_NOTICE, &record);
 }
 
@@ -147,6 +152,7 @@ static void report_worker(const struct figures_worker *worker, size_t index)
         log_begin(&record, "worker_figures");
         record_number(&record, "worker", index);
         record_number(&record, "connections", worker->n_connections);
+        record_decimal(&record, "busy_seconds", worker->busy_ns / 1000000, 3);
         log_record(LOG_LEVEL_NOTICE, &record);
 }
 

@@ -282,6 +282,11 @@ uint64_t worker_answer(const struct worker *worker)
         return stats_read(&worker->answer);
 }
 
+uint64_t worker_busy_ns(const struct worker *worker)
+{
+        return atomic_load_explicit(&worker->poller->busy_ns, memory_order_relaxed);
+}
+
 uint64_t worker_load(const struct worker *worker)
 {
         return worker->n_posted - atomic_load(&worker->n_released);

@@ -74,6 +74,9 @@ uint64_t worker_answer(const struct worker *worker);
 /* Connections given to the worker and not yet ended. Any thread; exact in the main thread. */
 uint64_t worker_load(const struct worker *worker);
 
+/* Nanoseconds in which its loop was neither asleep nor looking for work in vain. Any thread. */
+uint64_t worker_busy_ns(const struct worker *worker);
+
 const struct stats *worker_stats(const struct worker *worker);
 
 /* Resets what is open, and ends the thread. All connections have ended when it returns. */

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "faults.h"
@@ -239,6 +240,37 @@ Test(poller, the_loops_timers_and_closing_handles_are_seen_to)
         close(fish.peer);
         pond_close(&pond);
         cr_assert_eq(fish.n_events, 0);
+}
+
+static void on_slow_timeout(uv_timer_t *timer)
+{
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        on_timeout(timer);
+}
+
+Test(poller, work_is_busy_and_neither_sleep_nor_polling_in_vain_is)
+{
+        struct pond pond;
+        struct fish fish;
+        uv_timer_t timer;
+        uint64_t before_ns;
+
+        pond_open(&pond);
+        fish_open(&fish, &pond);
+        cr_assert_eq(uv_timer_init(&pond.loop, &timer), 0);
+        cr_assert_eq(uv_timer_start(&timer, on_slow_timeout, 50, 0), 0);
+        poller_turn(&pond.poller, false); /* the loop's descriptor is new in the set */
+        before_ns = atomic_load(&pond.poller.busy_ns);
+        for (unsigned i = 0; i < 1000; i++)
+                poller_turn(&pond.poller, false);
+        if (pond.n_timeouts == 0)
+                cr_assert_eq(atomic_load(&pond.poller.busy_ns), before_ns);
+        while (pond.n_timeouts == 0)
+                poller_turn(&pond.poller, true);
+        cr_assert_geq(atomic_load(&pond.poller.busy_ns), 20000000);
+        fish_remove(&fish);
+        close(fish.peer);
+        pond_close(&pond);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)

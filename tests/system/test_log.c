@@ -131,8 +131,10 @@ Test(log, usr1_logs_the_statistics)
                          "refused_source_limit=0 refused_source_rate=0 refused_proxy_header=0 "
                          ".*received_bytes=12 sent_bytes=12 pending_bytes=0 .*reloads_success=0 ");
         cr_assert(command_matches(daemon->log,
-                                  "listener_figures listener=127\\.0\\.0\\.1:[0-9]+ accepted=1$"));
-        cr_assert(command_matches(daemon->log, "worker_figures worker=0 connections=[01]$"));
+                                  "listener_figures listener=127\\.0\\.0\\.1:[0-9]+ accepted=1 "
+                                  "queue_length=0 queue_limit=[0-9]+ drops=0$"));
+        cr_assert(command_matches(daemon->log,
+                                  "worker_figures worker=0 connections=[01] busy_seconds="));
         close(refused);
         close(client);
         daemon_stop(daemon);

@@ -150,6 +150,69 @@ Test(metrics, bytes_that_a_client_does_not_take_are_pending)
         daemon_stop(daemon);
 }
 
+/* A name of the daemon's listener with its label. */
+static const char *of_listener(const struct daemon *daemon, const char *name)
+{
+        static char sample[128];
+
+        snprintf(sample, sizeof(sample), "%s{listener=\"127.0.0.1:%u\"}", name, daemon->port);
+        return sample;
+}
+
+Test(metrics, who_waits_at_a_listener_is_to_be_seen)
+{
+        struct daemon *daemon =
+                DAEMON("-o", METRICS "max_connections = 1; listeners = ( "
+                                     "{ address = \"127.0.0.1\"; port = 0; backlog = 5; } );");
+        int served = client_connect(daemon->port), waiting[3];
+
+        client_echo(served, "served");
+        cr_assert_eq(page_now(daemon, of_listener(daemon, "echod_listener_queue_limit")), 5);
+        cr_assert_eq(page_now(daemon, of_listener(daemon, "echod_listener_queue_length")), 0);
+        for (int i = 0; i < 3; i++)
+                waiting[i] = client_connect(daemon->port);
+        cr_assert_eq(page_now(daemon, of_listener(daemon, "echod_listener_queue_length")), 3);
+        cr_assert_eq(page_now(daemon, of_listener(daemon, "echod_listener_drops_total")), 0);
+        close(served);
+        for (int i = 0; i < 3; i++)
+                close(waiting[i]);
+        page_await(daemon, of_listener(daemon, "echod_listener_queue_length"), 0);
+        daemon_stop(daemon);
+}
+
+Test(metrics, a_worker_that_polls_or_sleeps_is_idle)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS "workers = 1; busy_poll = 0.001;");
+        int client = client_connect(daemon->port);
+        uint64_t began_ms = now_ms();
+        double busy;
+
+        /* So seldom that it polls in vain, again and again. */
+        for (int i = 0; i < 200; i++) {
+                client_echo(client, "a message");
+                sleep_ms(2);
+        }
+        busy = page_now(daemon, "echod_worker_busy_seconds_total{worker=\"0\"}");
+        cr_assert_gt(busy, 0);
+        if (!daemon_is_sanitized())
+                cr_assert_lt(busy, (double)(now_ms() - began_ms) / 1e3 / 4);
+        close(client);
+        daemon_stop(daemon);
+}
+
+Test(metrics, a_worker_that_has_much_to_do_is_busy)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS "workers = 1;");
+        double before = page_now(daemon, "echod_worker_busy_seconds_total{worker=\"0\"}"), busy;
+        uint64_t began_ms = now_ms();
+
+        exchange(client_connect(daemon->port), 64 << 20);
+        busy = page_now(daemon, "echod_worker_busy_seconds_total{worker=\"0\"}") - before;
+        cr_assert_gt(busy, (double)(now_ms() - began_ms) / 1e3 / 50);
+        cr_assert_leq(busy, (double)(now_ms() - began_ms) / 1e3);
+        daemon_stop(daemon);
+}
+
 Test(metrics, refusals_are_counted_by_reason)
 {
         struct daemon *daemon =
