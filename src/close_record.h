@@ -9,12 +9,14 @@
 #include "address.h"
 #include "echo.h"
 
+struct tcp_path;
+
 struct close_record {
         const struct address *peer;
         const char *listener;
         const struct echo *echo; /* CLOSING */
         uint64_t duration_ms;
-        int descriptor; /* still open: the kernel is asked for its view of the path */
+        const struct tcp_path *path; /* NULL: it was no TCP connection */
 };
 
 /* Writes the line of the contract; the path's figures only for TCP. */

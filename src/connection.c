@@ -38,6 +38,7 @@
 #include "pending.h"
 #include "socket.h"
 #include "source_table.h"
+#include "tcp_path.h"
 #include "util.h"
 
 static void on_removed(struct watch *watch);
@@ -298,20 +299,35 @@ void connection_leave(struct connection *connection)
         source_release(connection->source);
 }
 
-static void close_connection(struct connection *connection, bool is_reset)
+/* For the statistics and the log. The kernel's view of the path ends with the socket. */
+static void observe_end(const struct connection *connection)
 {
-        struct connection_context *context = connection->context;
-        int descriptor = connection->descriptor;
+        const struct connection_context *context = connection->context;
+        uint64_t duration_ms = uv_now(context->loop) - connection->opened_ms;
+        struct stats *stats = context->stats;
+        struct tcp_path path;
+        bool is_tcp = tcp_path_look(connection->descriptor, &path);
 
+        stats_add(&stats->closed[connection->echo.reason], 1);
+        stats_observe(stats, STATS_DURATION, duration_ms);
+        stats_observe(stats, STATS_BYTES, connection->echo.received);
+        if (is_tcp)
+                stats_observe(stats, STATS_RTT, path.rtt_us);
         if (context->limits.log_connections)
                 close_record_log(&(struct close_record){
                         .peer = &connection->peer,
                         .listener = connection->listener,
                         .echo = &connection->echo,
-                        .duration_ms = uv_now(context->loop) - connection->opened_ms,
-                        .descriptor = descriptor,
+                        .duration_ms = duration_ms,
+                        .path = is_tcp ? &path : NULL,
                 });
-        stats_add(&context->stats->closed[connection->echo.reason], 1);
+}
+
+static void close_connection(struct connection *connection, bool is_reset)
+{
+        int descriptor = connection->descriptor;
+
+        observe_end(connection);
         connection_leave(connection);
         if (is_reset)
                 socket_reset(descriptor);

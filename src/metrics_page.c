@@ -71,6 +71,12 @@ static void write_connections(struct exposition *exposition, const struct figure
 {
         write_one(exposition, "echod_connections", "gauge", "Connections that are open.",
                   (double)figures->n_connections);
+        write_one(exposition, "echod_connections_awaiting_header", "gauge",
+                  "Connections whose PROXY header has not come yet.",
+                  (double)figures->n_awaiting_header);
+        write_one(exposition, "echod_proxy_probes_total", "counter",
+                  "Connections that ended before the first byte of a PROXY header.",
+                  (double)figures->n_probes);
         write_one(exposition, "echod_max_connections", "gauge",
                   "Connections that may be open at once.", (double)figures->max_connections);
         exposition_family(exposition, "echod_connections_refused_total", "counter",
@@ -115,6 +121,31 @@ static void write_workers(struct exposition *exposition, const struct figures *f
                 write_worker(exposition, i, (double)figures->workers[i].busy_ns / 1e9);
 }
 
+static void write_histograms(struct exposition *exposition, const struct stats_total *total)
+{
+        static const struct {
+                const char *name, *help;
+                double units; /* of stats.h, in one of Prometheus' */
+        } families[N_STATS_HISTOGRAMS] = {
+                [STATS_RTT] = {"echod_connection_rtt_seconds",
+                               "Round-trip times of connections that have ended, smoothed.", 1e6},
+                [STATS_DURATION] = {"echod_connection_duration_seconds",
+                                    "Durations of connections that have ended.", 1e3},
+                [STATS_BYTES] = {"echod_connection_bytes",
+                                 "Bytes read from connections that have ended.", 1},
+        };
+        double bounds[STATS_BOUNDS];
+        const struct exposition_buckets buckets = {bounds, STATS_BOUNDS};
+
+        for (unsigned i = 0; i < N_STATS_HISTOGRAMS; i++) {
+                for (unsigned j = 0; j < STATS_BOUNDS; j++)
+                        bounds[j] = (double)STATS_BUCKETS[i][j] / families[i].units;
+                exposition_family(exposition, families[i].name, "histogram", families[i].help);
+                exposition_histogram(exposition, &buckets, total->observed[i],
+                                     (double)total->sums[i] / families[i].units);
+        }
+}
+
 static void write_reloads(struct exposition *exposition, const struct figures_reloads *reloads)
 {
         exposition_family(exposition, "echod_reloads_total", "counter",
@@ -157,6 +188,7 @@ void metrics_page_write(struct exposition *exposition, const struct figures *fig
         write_listeners(exposition, figures);
         write_queues(exposition, figures);
         write_bytes(exposition, &figures->total);
+        write_histograms(exposition, &figures->total);
         write_workers(exposition, figures);
         write_reloads(exposition, &figures->reloads);
         write_process(exposition, &figures->process);

@@ -17,7 +17,7 @@ struct process {
 
 /*
  * Looks again. Counting the open descriptors takes a time that grows with their number; where the
- * kernel does not tell it otherwise (before 6.2), it is not done again for a hundred times as long
+ * kernel does not tell it otherwise (before 6.2), it is not done again for a thousand times as long
  * as it has taken.
  */
 void process_look(struct process *process);

@@ -104,6 +104,37 @@ static void add_process(struct record *record, const struct process *process)
         add_measured(record, "process_start_time_seconds", 3, process->start_time_seconds);
 }
 
+static void report_histograms(const struct stats_total *total)
+{
+        static const struct {
+                const char *name;
+                unsigned n_decimals; /* of a second, or of a byte */
+        } histograms[N_STATS_HISTOGRAMS] = {
+                [STATS_RTT] = {"connection_rtt_seconds", 6},
+                [STATS_DURATION] = {"connection_duration_seconds", 3},
+                [STATS_BYTES] = {"connection_bytes", 0},
+        };
+
+        for (unsigned i = 0; i < N_STATS_HISTOGRAMS; i++) {
+                struct record record;
+                char key[32];
+
+                log_begin(&record, "histogram_figures");
+                record_string(&record, "histogram", histograms[i].name);
+                for (unsigned j = 0; j <= STATS_BOUNDS; j++) {
+                        if (j < STATS_BOUNDS)
+                                snprintf(key, sizeof(key), "le_%.9g",
+                                         (double)STATS_BUCKETS[i][j] /
+                                                 pow(10, histograms[i].n_decimals));
+                        else
+                                snprintf(key, sizeof(key), "more");
+                        record_number(&record, key, total->observed[i][j]);
+                }
+                record_decimal(&record, "sum", total->sums[i], histograms[i].n_decimals);
+                log_record(LOG_LEVEL_NOTICE, &record);
+        }
+}
+
 static void report_total(const struct figures *figures)
 {
         const struct stats_total *total = &figures->total;
@@ -162,5 +193,6 @@ void report_statistics(const struct figures *figures)
                 report_listener(&figures->listeners[i]);
         for (size_t i = 0; i < figures->n_workers; i++)
                 report_worker(&figures->workers[i], i);
+        report_histograms(&figures->total);
         report_total(figures);
 }

@@ -18,7 +18,11 @@
 
 #define DURATION "duration=[0-9]+\\.[0-9]{3}"
 
-#define PATH_STATE "rtt_ms=[0-9]+\\.[0-9]{2} retransmits=[0-9]+"
+/* The contract's two, and what comes behind them. */
+#define PATH_STATE                                                          \
+        "rtt_ms=[0-9]+\\.[0-9]{2} retransmits=[0-9]+ "                      \
+        "rttvar_ms=[0-9]+\\.[0-9]{2} mss=[0-9]+ busy_ms=[0-9]+\\.[0-9]{3} " \
+        "rwnd_limited_ms=[0-9]+\\.[0-9]{3} sndbuf_limited_ms=[0-9]+\\.[0-9]{3}"
 
 TestSuite(log_closed, .init = scratch_make, .fini = scratch_remove);
 
@@ -132,6 +136,22 @@ Test(log_closed, write_timeout_has_more_in_than_out)
         cr_assert_eq(sscanf(p, " in=%llu out=%llu ", &in, &out), 2);
         cr_assert_gt(in, out);
         close(client);
+        daemon_stop(daemon);
+}
+
+Test(log_closed, a_client_that_does_not_read_limits_by_its_window)
+{
+        struct daemon *daemon = DAEMON("-o", RECORDS);
+        int client = connect_narrow(daemon->port);
+        size_t position = 0;
+        const char *line;
+
+        client_fill(client, QUIET_MS);
+        client_abort(client);
+        line = await_line(daemon, &position, "closed peer=");
+        cr_assert_gt(value_in(line, "rwnd_limited_ms"), QUIET_MS / 2.0);
+        cr_assert_geq(value_in(line, "busy_ms"), value_in(line, "rwnd_limited_ms"));
+        cr_assert_gt(value_in(line, "mss"), 500);
         daemon_stop(daemon);
 }
 

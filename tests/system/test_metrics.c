@@ -213,6 +213,45 @@ Test(metrics, a_worker_that_has_much_to_do_is_busy)
         daemon_stop(daemon);
 }
 
+Test(metrics, what_connections_were_like_is_in_the_histograms)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS);
+        const char *text;
+        double rtt;
+
+        exchange(client_connect(daemon->port), 500);
+        exchange(client_connect(daemon->port), 20000);
+        close(client_connect(daemon->port));
+        page_await(daemon, "echod_connection_bytes_count", 3);
+        text = page_metrics(daemon);
+        cr_assert_eq(page_value(text, "echod_connection_bytes_sum"), 20500);
+        cr_assert_eq(page_value(text, "echod_connection_bytes_bucket{le=\"0\"}"), 1);
+        cr_assert_eq(page_value(text, "echod_connection_bytes_bucket{le=\"100\"}"), 1);
+        cr_assert_eq(page_value(text, "echod_connection_bytes_bucket{le=\"1000\"}"), 2);
+        cr_assert_eq(page_value(text, "echod_connection_bytes_bucket{le=\"1000000\"}"), 3);
+        cr_assert_eq(page_value(text, "echod_connection_bytes_bucket{le=\"+Inf\"}"), 3);
+        cr_assert_eq(page_value(text, "echod_connection_duration_seconds_count"), 3);
+        cr_assert_eq(page_value(text, "echod_connection_rtt_seconds_count"), 3);
+        rtt = page_value(text, "echod_connection_rtt_seconds_sum");
+        cr_assert(rtt > 0 && rtt < 3, "%g", rtt);
+        daemon_stop(daemon);
+}
+
+Test(metrics, a_unix_socket_has_no_round_trip_time)
+{
+        const char *path = scratch_path("socket");
+        char override[512];
+        struct daemon *daemon;
+
+        snprintf(override, sizeof(override), METRICS "listeners = ( { address = \"%s\"; } );",
+                 path);
+        daemon = DAEMON("-o", override);
+        exchange(client_connect_unix(path), 10);
+        page_await(daemon, "echod_connection_duration_seconds_count", 1);
+        cr_assert_eq(page_now(daemon, "echod_connection_rtt_seconds_count"), 0);
+        daemon_stop(daemon);
+}
+
 Test(metrics, refusals_are_counted_by_reason)
 {
         struct daemon *daemon =

@@ -59,7 +59,7 @@ Test(process, descriptors_are_counted_where_the_kernel_does_not_tell)
 }
 
 /* With thousands open, the count itself would take the time that the scrape is not to take. */
-Test(process, a_count_is_good_for_a_hundred_times_as_long_as_it_took)
+Test(process, a_count_is_good_for_a_thousand_times_as_long_as_it_took)
 {
         struct process process = {0};
         uint64_t until_ns;
