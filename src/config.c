@@ -17,12 +17,6 @@
 #include "config_table.h"
 #include "config_value.h"
 
-#ifdef HAVE_MICROHTTPD
-#define HAS_METRICS true
-#else
-#define HAS_METRICS false
-#endif
-
 /* A parsed source that is being taken over. */
 struct loader {
         struct config *config;

@@ -9,6 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Whether this build can serve metrics. */
+#ifdef HAVE_MICROHTTPD
+#define HAS_METRICS true
+#else
+#define HAS_METRICS false
+#endif
+
 enum option_section {
         SECTION_TOP,
         SECTION_LISTENERS, /* a list of groups; offsets are within struct config_listener */

@@ -19,7 +19,6 @@
 
 #include "server.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -27,9 +26,9 @@
 #include <uv.h>
 
 #include "acceptor.h"
-#include "descriptors.h"
 #include "inherited.h"
 #include "log.h"
+#include "main_loop.h"
 #include "pool.h"
 #include "report.h"
 #include "restart.h"
@@ -171,39 +170,21 @@ static int start_in_loop(struct server *server)
         return r;
 }
 
-static void close_handle(uv_handle_t *handle, void *user)
-{
-        (void)user;
-        if (!uv_is_closing(handle))
-                uv_close(handle, NULL);
-}
-
-/* Closes what is still open in the main loop, runs the callbacks, and ends the loop and the pool.
- */
+/* Ends the loop, and the pool, which lives in it. */
 static void close_loop(struct server *server)
 {
-        int r;
-
-        uv_walk(&server->loop, close_handle, NULL);
-        uv_run(&server->loop, UV_RUN_DEFAULT);
-        r = uv_loop_close(&server->loop);
-        assert(r == 0);
-        (void)r;
+        main_loop_end(&server->loop);
         pool_free(&server->pool);
 }
 
 static int start(struct server *server)
 {
-        int64_t possible = descriptors_for_connections(settings_n_workers(&server->config));
+        int64_t n_descriptors = settings_descriptors(&server->config);
         int r;
 
-        if (possible < 0) {
-                log_error("the limit on open files: %s", possible == -EMFILE
-                                                                 ? "it is too low to serve anybody"
-                                                                 : strerror((int)-possible));
-                return (int)possible;
-        }
-        server->connections_possible = possible;
+        if (n_descriptors < 0)
+                return (int)n_descriptors;
+        server->connections_possible = n_descriptors;
         r = handover_receive(&server->inherited);
         if (r == 0)
                 r = uv_loop_init(&server->loop);
@@ -314,7 +295,7 @@ static void stop(struct server *server)
         telemetry_close(&server->telemetry);
         acceptor_close(&server->acceptor);
         pool_stop(&server->pool);
-        uv_walk(&server->loop, close_handle, NULL);
+        main_loop_close_handles(&server->loop);
 }
 
 /* Stops as soon as no connection is left. */

@@ -1,9 +1,12 @@
 #include "settings.h"
 
+#include <errno.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "config.h"
+#include "descriptors.h"
 #include "log.h"
 #include "metrics.h"
 #include "util.h"
@@ -33,6 +36,16 @@ static int64_t connections_possible(const struct config *config, int64_t n_descr
         if (config->metrics.is_enabled)
                 n_descriptors -= METRICS_DESCRIPTORS;
         return MAX(n_descriptors - MAX(n_sockets - SOCKETS_IN_RESERVE, 0), 1);
+}
+
+int64_t settings_descriptors(const struct config *config)
+{
+        int64_t n = descriptors_for_connections(settings_n_workers(config));
+
+        if (n < 0)
+                log_error("the limit on open files: %s",
+                          n == -EMFILE ? "it is too low to serve anybody" : strerror((int)-n));
+        return n;
 }
 
 uint64_t settings_max_connections(const struct config *config, int64_t n_descriptors)

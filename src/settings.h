@@ -12,9 +12,12 @@ struct config;
 
 struct connection_limits settings_limits(const struct config *config);
 
+/* The descriptors for connections, see descriptors.h, whose errors it logs and returns. */
+int64_t settings_descriptors(const struct config *config);
+
 /*
  * The configured limit on connections, as far as there are descriptors for it; a warning says if
- * it was lowered. `n_descriptors`: those for connections, see descriptors.h. At least 1.
+ * it was lowered. `n_descriptors`: of settings_descriptors(). At least 1.
  */
 uint64_t settings_max_connections(const struct config *config, int64_t n_descriptors);
 
