@@ -44,18 +44,21 @@ static void write_listeners(const char *listener)
         write_config(text);
 }
 
+#ifdef HAVE_MICROHTTPD
+#define METRICS "metrics = { port = 0; };"
+#else
+#define METRICS ""
+#endif
+
 /* A configuration with all that a server can open. */
 static void write_everything(void)
 {
         char text[400];
 
-        snprintf(text, sizeof(text),
-                 "listeners = ( { address = \"%s\"; }, { address = \"127.0.0.1\"; port = 0; } );\n"
-#ifdef HAVE_MICROHTTPD
-                 "metrics = { port = 0; };"
-#endif
-                 ,
-                 path);
+        snprintf(
+                text, sizeof(text),
+                "listeners = ( { address = \"%s\"; }, { address = \"127.0.0.1\"; port = 0; } );\n" METRICS,
+                path);
         write_config(text);
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -116,8 +117,24 @@ Test(prometheus, scrapes_and_answers, .timeout = 180)
         await_answer(&prometheus, "sum(echod_worker_connections)", "1");
         await_answer(&prometheus, "count(echod_build_info)", "1");
         await_answer(&prometheus, "process_open_fds%3Ebool(0)", "1");
+        await_answer(&prometheus, "echod_connection_bytes_count", "3");
+        await_answer(&prometheus,
+                     "histogram_quantile(0.5,echod_connection_bytes_bucket)%3C=bool(1000)", "1");
         await_answer(&prometheus, "(rate(echod_received_bytes_total[1m])%3Ebool(0))", "1");
         close(client);
         stop(&prometheus);
         daemon_stop(daemon);
+}
+
+Test(prometheus, the_example_of_its_configuration_is_good)
+{
+        struct outcome outcome;
+        char path[512];
+
+        if (!is_installed())
+                cr_skip_test("prometheus is not installed");
+        snprintf(path, sizeof(path), "%s/conf/examples/prometheus.yml", getenv("SOURCE_ROOT"));
+        command_run(&outcome, NULL,
+                    (const char *const[]){"promtool", "check", "config", path, NULL});
+        cr_assert_eq(outcome.status, 0, "%s%s", outcome.out, outcome.err);
 }
