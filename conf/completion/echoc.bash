@@ -2,7 +2,7 @@
 
 _echoc() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word
-        local options='-4 -6 -c -i -s -W -q --seed --transcript --load --hold --help --version'
+        local options='-4 -6 -c -i -s -W -q --seed --transcript --load --hold --status --help --version'
 
         COMPREPLY=()
         case $prev in
@@ -15,6 +15,7 @@ _echoc() {
                 --transcript) options='-4 -6 --clients -i -m' ;;
                 --load) options='-4 -6 -n -s -d -t --threads --rate --bulk --connect --json --seed' ;;
                 --hold) options='-4 -6 -n -s -t -W --seed' ;;
+                --status) options='-4 -6 -c -i -W' ;;
                 esac
         done
         if [[ $cur == -* ]]; then

@@ -14,7 +14,7 @@
 #include "pattern.h"
 #include "util.h"
 
-#define MODES_ALL (MODE_PROBE | MODE_TRANSCRIPT | MODE_LOAD | MODE_HOLD)
+#define MODES_ALL (MODE_PROBE | MODE_TRANSCRIPT | MODE_LOAD | MODE_HOLD | MODE_STATUS)
 
 #define SIZE_MAX_BYTES (16 << 20)
 
@@ -31,7 +31,8 @@ enum {
         CODE_CONNECT,
         CODE_RATE,
         CODE_JSON,
-        CODE_SEED
+        CODE_SEED,
+        CODE_STATUS
 };
 
 struct argument {
@@ -48,11 +49,13 @@ struct argument {
 static const struct argument ARGUMENTS[] = {
         {'4', "-4", TYPE_FAMILY, MODES_ALL, FIELD(family), AF_INET, 0},
         {'6', "-6", TYPE_FAMILY, MODES_ALL, FIELD(family), AF_INET6, 0},
-        {'c', "-c", TYPE_INTEGER, MODE_PROBE, FIELD(count), 1, 1e15},
-        {'i', "-i", TYPE_NUMBER, MODE_PROBE | MODE_TRANSCRIPT, FIELD(interval_s), 0.001, 86400},
+        {'c', "-c", TYPE_INTEGER, MODE_PROBE | MODE_STATUS, FIELD(count), 1, 1e15},
+        {'i', "-i", TYPE_NUMBER, MODE_PROBE | MODE_TRANSCRIPT | MODE_STATUS, FIELD(interval_s),
+         0.001, 86400},
         {'s', "-s", TYPE_INTEGER, MODE_PROBE | MODE_LOAD | MODE_HOLD, FIELD(size), 1,
          SIZE_MAX_BYTES},
-        {'W', "-W", TYPE_NUMBER, MODE_PROBE | MODE_HOLD, FIELD(timeout_s), 0.001, 3600},
+        {'W', "-W", TYPE_NUMBER, MODE_PROBE | MODE_HOLD | MODE_STATUS, FIELD(timeout_s), 0.001,
+         3600},
         {'q', "-q", TYPE_FLAG, MODE_PROBE, FIELD(is_quiet), 0, 0},
         {'m', "-m", TYPE_TEXT, MODE_TRANSCRIPT, FIELD(texts), 0, 0},
         {'n', "-n", TYPE_INTEGER, MODE_LOAD | MODE_HOLD, FIELD(n_connections), 1,
@@ -62,6 +65,7 @@ static const struct argument ARGUMENTS[] = {
         {CODE_TRANSCRIPT, "--transcript", TYPE_MODE, MODES_ALL, 0, MODE_TRANSCRIPT, 0},
         {CODE_LOAD, "--load", TYPE_MODE, MODES_ALL, 0, MODE_LOAD, 0},
         {CODE_HOLD, "--hold", TYPE_MODE, MODES_ALL, 0, MODE_HOLD, 0},
+        {CODE_STATUS, "--status", TYPE_MODE, MODES_ALL, 0, MODE_STATUS, 0},
         {CODE_CLIENTS, "--clients", TYPE_INTEGER, MODE_TRANSCRIPT, FIELD(n_clients), 1, 1000},
         {CODE_THREADS, "--threads", TYPE_INTEGER, MODE_LOAD, FIELD(n_threads), 1, 256},
         {CODE_BULK, "--bulk", TYPE_FLAG, MODE_LOAD, FIELD(is_bulk), 0, 0},
@@ -77,6 +81,7 @@ static const char SHORT_OPTIONS[] = "46c:i:s:W:qm:n:d:t:hV";
 
 static const struct option LONG_OPTIONS[] = {
         {"transcript", no_argument, NULL, CODE_TRANSCRIPT},
+        {"status", no_argument, NULL, CODE_STATUS},
         {"clients", required_argument, NULL, CODE_CLIENTS},
         {"load", no_argument, NULL, CODE_LOAD},
         {"hold", no_argument, NULL, CODE_HOLD},
@@ -96,6 +101,9 @@ static const int EXCLUSIONS[][2] = {
         {CODE_TRANSCRIPT, CODE_LOAD},
         {CODE_TRANSCRIPT, CODE_HOLD},
         {CODE_LOAD, CODE_HOLD},
+        {CODE_TRANSCRIPT, CODE_STATUS},
+        {CODE_LOAD, CODE_STATUS},
+        {CODE_HOLD, CODE_STATUS},
         {CODE_BULK, CODE_CONNECT},
         {CODE_BULK, CODE_RATE},
         {CODE_CONNECT, CODE_RATE},
@@ -112,6 +120,7 @@ static const char USAGE[] =
         "       echoc --load [-n CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [--threads N]\n"
         "             [--rate RATE | --bulk | --connect] [--json] HOST [PORT]\n"
         "       echoc --hold [-n CONNECTIONS] [-s SIZE] [-t SECONDS] [-W TIMEOUT] HOST [PORT]\n"
+        "       echoc --status [-c COUNT] [-i SECONDS] [-W TIMEOUT] URL | HOST [PORT]\n"
         "Questions an echo server (RFC 862) and verifies every byte that comes back.\n"
         "HOST is a name, an address, or the path of a Unix socket; PORT is 7 unless given.\n"
         "\n"
@@ -126,6 +135,7 @@ static const char USAGE[] =
         "  -m TEXT        what each of them sends; may be repeated\n"
         "  --load         as many messages as come back\n"
         "  --hold         hold connections open\n"
+        "  --status       the figures of an echod that serves metrics (port 9007)\n"
         "  -n CONNECTIONS so many (1)\n"
         "  -d DEPTH       messages under way on each (1)\n"
         "  -t SECONDS     so long (10)\n"
@@ -237,6 +247,8 @@ static const char *mode_name(enum mode mode)
                 return "with --load";
         case MODE_HOLD:
                 return "with --hold";
+        case MODE_STATUS:
+                return "with --status";
         default:
                 return "for a probe";
         }
@@ -298,6 +310,8 @@ static int take_options(struct arguments *arguments, uint32_t *ret_given, int ar
 static void complete(struct arguments *arguments, uint32_t given)
 {
         arguments->n_threads = MIN(arguments->n_threads, arguments->n_connections);
+        if (arguments->port == 0)
+                arguments->port = arguments->mode == MODE_STATUS ? 9007 : 7;
         if (!is_given(given, 'i'))
                 arguments->interval_s = arguments->mode == MODE_TRANSCRIPT ? 0.5 : 1;
 }
@@ -309,7 +323,6 @@ int arguments_take(struct arguments *ret_arguments, int argc, char **argv)
 
         *ret_arguments = (struct arguments){
                 .mode = MODE_PROBE,
-                .port = 7,
                 .family = AF_UNSPEC,
                 .timeout_s = 3,
                 .size = 64,

@@ -11,6 +11,7 @@ enum mode {
         MODE_TRANSCRIPT = 2,
         MODE_LOAD = 4,
         MODE_HOLD = 8,
+        MODE_STATUS = 16,
 };
 
 struct arguments {

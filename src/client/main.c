@@ -9,6 +9,7 @@
 #include "load.h"
 #include "log.h"
 #include "probe.h"
+#include "status.h"
 #include "target.h"
 #include "transcript.h"
 
@@ -29,8 +30,11 @@ static int run(const struct arguments *arguments, const struct target *target)
 static int resolve_and_run(const struct arguments *arguments)
 {
         struct target target;
-        int r = target_resolve(&target, arguments->host, (uint16_t)arguments->port,
-                               arguments->family);
+        int r;
+
+        if (arguments->mode == MODE_STATUS)
+                return status_run(arguments);
+        r = target_resolve(&target, arguments->host, (uint16_t)arguments->port, arguments->family);
 
         if (r == 0)
                 return run(arguments, &target);
