@@ -128,7 +128,8 @@ static void see_to(struct poller *poller, const struct epoll_event *events, int 
         }
         poller->is_dispatching = false;
         poller_release(poller);
-        if (has_loop_work || uv_backend_timeout(poller->loop) == 0) {
+        /* Where there was no room for all that is ready, the loop may have been left out. */
+        if (has_loop_work || n == EVENTS_MAX || uv_backend_timeout(poller->loop) == 0) {
                 uv_run(poller->loop, UV_RUN_NOWAIT);
                 poller_release(poller);
         }

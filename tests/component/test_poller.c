@@ -1,7 +1,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -297,4 +299,54 @@ Test(poller, the_loops_descriptors_wake_it)
         close(pair[0]);
         close(pair[1]);
         pond_close(&pond);
+}
+
+/* More than one epoll_wait(2) tells of. */
+#define SHOAL 3000
+
+static bool can_open(rlim_t n)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max < n)
+                return false;
+        limit.rlim_cur = MAX(limit.rlim_cur, n);
+        return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+/* Signals and timers come through the loop; with thousands of ready sockets they must not wait. */
+Test(poller, the_loop_is_not_left_out_while_more_is_ready_than_one_turn_sees_to)
+{
+        struct fish *shoal = calloc(SHOAL, sizeof(*shoal));
+        struct pond pond;
+        uv_poll_t poll;
+        int pair[2];
+
+        if (!can_open(SHOAL + 100))
+                cr_skip("the limit on open files is too low");
+        pond_open(&pond);
+        fish_open(&shoal[0], &pond);
+        feed(&shoal[0]);
+        for (unsigned i = 1; i < SHOAL; i++) {
+                shoal[i] = shoal[0];
+                shoal[i].descriptor = dup(shoal[0].descriptor);
+                cr_assert_eq(
+                        poller_add(&pond.poller, &shoal[i].watch, shoal[i].descriptor, EPOLLIN), 0);
+        }
+        unix_pair(pair);
+        cr_assert_eq(uv_poll_init(&pond.loop, &poll, pair[0]), 0);
+        cr_assert_eq(uv_poll_start(&poll, UV_READABLE, on_readable), 0);
+        poller_turn(&pond.poller, true);
+        cr_assert_eq(write(pair[1], ".", 1), 1);
+        poller_turn(&pond.poller, true);
+        cr_assert(uv_is_closing((uv_handle_t *)&poll), "the loop had to wait");
+        close(shoal[0].peer);
+        for (unsigned i = 0; i < SHOAL; i++)
+                fish_remove(&shoal[i]);
+        while (poller_turn(&pond.poller, true))
+                ;
+        close(pair[0]);
+        close(pair[1]);
+        pond_close(&pond);
+        free(shoal);
 }
