@@ -40,6 +40,12 @@
  */
 #define ALONE_MAX 64
 
+/*
+ * With so many others ready in a turn that call is nothing; but who is left for the next turn waits
+ * for all of them.
+ */
+#define BUSY_TURN 16
+
 static void on_connectable(struct watch *watch, uint32_t events);
 static void on_removed(struct watch *watch);
 static unsigned queue_length(const struct listener *listener);
@@ -234,7 +240,7 @@ static bool accept_one(struct listener *listener)
  */
 static bool expects_more(struct listener *listener)
 {
-        if (listener->is_crowded || listener->is_retiring)
+        if (listener->is_crowded || listener->is_retiring || listener->poller->n_ready > BUSY_TURN)
                 return true;
         listener->n_accepted = (listener->n_accepted + 1) % ALONE_MAX;
         return listener->n_accepted == 0;

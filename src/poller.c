@@ -117,6 +117,7 @@ static void see_to(struct poller *poller, const struct epoll_event *events, int 
         uint64_t began_ns = uv_hrtime();
         bool has_loop_work = false;
 
+        poller->n_ready = (unsigned)MAX(n, 0);
         poller->is_dispatching = true;
         for (int i = 0; i < n; i++) {
                 struct watch *watch = events[i].data.ptr;

@@ -36,6 +36,7 @@ struct poller {
         bool is_dispatching; /* events at hand may point to watches that have been removed */
         struct list watches;
         struct list removed;      /* wait for the end of the turn */
+        unsigned n_ready;         /* descriptors that had events in the latest turn */
         uint64_t slept_ns;        /* in the latest turn */
         _Atomic uint64_t idle_ns; /* spent asleep in all; any thread may read it */
         _Atomic uint64_t busy_ns; /* spent on what there was to do; the same */

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -9,6 +10,7 @@
 TestSuite(listener_crowd, .timeout = HANG_S);
 
 #define CROWD 100
+#define BUSY  40
 
 /* Calls of accept4(2) that clients cost who come one by one, each when the last one was accepted.
  */
@@ -61,6 +63,53 @@ Test(listener_crowd, a_crowd_is_noticed_and_forgotten)
         porch_open(&porch, &options);
         cr_assert_lt(turns_for_a_crowd(&porch), CROWD, "each took a turn of its own");
         cr_assert_leq(calls_for_single_clients(&porch, CROWD), CROWD + CROWD / 10);
+        listener_close(porch.listener);
+        porch_close(&porch);
+}
+
+static void on_nothing(struct watch *watch, uint32_t events)
+{
+        (void)watch;
+        (void)events;
+}
+
+static void on_removed(struct watch *watch)
+{
+        (void)watch;
+}
+
+/* Descriptors that are ready in every turn. */
+static void keep_busy(struct porch *porch, struct watch watches[static BUSY],
+                      int descriptors[static BUSY])
+{
+        int pair[2];
+
+        unix_pair(pair);
+        for (unsigned i = 0; i < BUSY; i++) {
+                watches[i] = (struct watch){.on_event = on_nothing, .on_removed = on_removed};
+                descriptors[i] = dup(pair[0]);
+                cr_assert_eq(poller_add(&porch->poller, &watches[i], descriptors[i], EPOLLOUT), 0);
+        }
+        close(pair[0]);
+        close(pair[1]);
+}
+
+/* One client a turn would be a long time for the last of them, where a turn is long. */
+Test(listener_crowd, a_crowd_is_noticed_at_once_beside_busy_streams)
+{
+        const struct listener_options options = porch_ipv4();
+        struct watch watches[BUSY];
+        int descriptors[BUSY];
+        struct porch porch;
+
+        porch_init(&porch);
+        porch_open(&porch, &options);
+        keep_busy(&porch, watches, descriptors);
+        cr_assert_leq(turns_for_a_crowd(&porch), 4);
+        for (unsigned i = 0; i < BUSY; i++) {
+                poller_remove(&porch.poller, &watches[i], descriptors[i]);
+                close(descriptors[i]);
+        }
         listener_close(porch.listener);
         porch_close(&porch);
 }
