@@ -2,9 +2,14 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* TCP_CLOSE_WAIT of <netinet/tcp.h>, whose struct tcp_info has no bytes: the peer has ended. */
+#define CLOSE_WAIT 8
 
 int socket_set_option(int descriptor, int level, int option, int value)
 {
@@ -54,6 +59,21 @@ bool socket_is_moving(int descriptor, int *n_unsent)
 bool socket_is_settled(int descriptor)
 {
         return !has_input(descriptor) && n_unsent_on(descriptor) == 0;
+}
+
+bool socket_is_even(int descriptor)
+{
+        struct tcp_info info = {0};
+        socklen_t length = sizeof(info);
+        uint64_t n_received;
+
+        /* A reset is not to be had on a Unix socket, so there is nothing to tell apart. */
+        if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+                return socket_is_settled(descriptor);
+        n_received = info.tcpi_bytes_received;
+        if (info.tcpi_state == CLOSE_WAIT)
+                n_received--; /* the end counts, too */
+        return n_received == info.tcpi_bytes_acked;
 }
 
 uint64_t socket_cookie(int descriptor)

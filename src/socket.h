@@ -31,5 +31,11 @@ uint64_t socket_cookie(int descriptor);
 /* Whether the kernel holds nothing: neither unread input nor output that the peer has not got. */
 bool socket_is_settled(int descriptor);
 
+/*
+ * Of an echo's connection nobody knows anything of: whether the peer has got back as much as it has
+ * sent, by the kernel's own count. Nothing is under way then, nor has its owner got anything left.
+ */
+bool socket_is_even(int descriptor);
+
 /* Whether accept4(2)'s error concerns one client, or passes by itself; accept(2) names them. */
 bool socket_is_transient(int error);

@@ -4,10 +4,10 @@
  *  2. Each record of the state finds its descriptor, and the connection goes to a worker.
  *
  * What can go wrong:
- *  - the state is missing, damaged, or of another version: nobody knows what was pending, so all
- *    connections are reset;
+ *  - the state is missing, damaged, or of another version: nobody knows what was pending, so end()
+ *    closes a connection whose client has got back all that it has sent, and resets another;
  *  - a record without a descriptor, as of a connection for which there was no room: dropped;
- *  - a descriptor without a record: reset;
+ *  - a descriptor without a record: as without a state;
  *  - no memory for one: reset.
  */
 
@@ -237,28 +237,41 @@ static void read_state(struct takeover *takeover, int memory)
         sealed_memory_unmap(bytes, length);
 }
 
-/* Resets those that no record was for; returns how many. */
-static size_t reset_rest(struct takeover *takeover)
+/* Ends a connection that nobody knows anything of. True: by a reset, as something may be lost. */
+static bool end(int descriptor)
 {
-        size_t n = 0;
+        bool is_even = socket_is_even(descriptor);
+
+        if (is_even)
+                close(descriptor);
+        else
+                socket_reset(descriptor);
+        return !is_even;
+}
+
+/* Ends those that no record was for, and says so. */
+static void end_rest(const struct takeover *takeover)
+{
+        size_t n_ended = 0, n_reset = 0;
 
         for (size_t i = 0; i < takeover->n_found; i++) {
                 if (takeover->found[i].descriptor < 0)
                         continue;
-                socket_reset(takeover->found[i].descriptor);
-                n++;
+                n_ended++;
+                n_reset += end(takeover->found[i].descriptor);
         }
-        return n;
+        if (n_ended > 0)
+                log_error("ended %zu connections that were left without a state, %zu of them with "
+                          "a reset",
+                          n_ended, n_reset);
 }
 
-static void report(const struct takeover *takeover, size_t n_reset)
+static void report(const struct takeover *takeover)
 {
         log_notice("took over %zu connections", takeover->n_taken);
         if (takeover->n_failed > 0)
                 log_error("reset %zu connections that were left: out of memory",
                           takeover->n_failed);
-        if (n_reset > 0)
-                log_error("reset %zu connections that were left without a state", n_reset);
         if (takeover->n_missing > 0)
                 log_warning("%zu connections did not come through", takeover->n_missing);
 }
@@ -292,7 +305,8 @@ void handover_take_up(const struct handover *handover)
         if (r == 0 && memory >= 0)
                 read_state(&takeover, memory);
         if (memory >= 0 || takeover.n_found > 0)
-                report(&takeover, reset_rest(&takeover));
+                report(&takeover);
+        end_rest(&takeover);
         if (memory >= 0)
                 close(memory);
         free(takeover.found);
