@@ -237,6 +237,21 @@ Test(systemd_restart, with_too_small_a_store_it_drains_as_at_a_stop)
         box_await("active", "sleep 0.2; systemctl is-active echod");
 }
 
+/* systemd-escape(1) makes \x2f of a slash, which neither systemd nor the shell may take apart. */
+Test(systemd_restart, an_instance_with_an_escaped_name_loses_nobody)
+{
+        int client;
+
+        box_shell("mkdir -p /etc/echod && echo 'listeners = ( { port = 7007; } );' >"
+                  " '/etc/echod/a\\x2fb.conf' && systemctl start 'echod@a\\x2fb'");
+        client = client_connect(7007);
+        client_echo(client, "before");
+        box_shell("systemctl restart 'echod@a\\x2fb'");
+        client_echo(client, "after");
+        close(client);
+        box_shell("journalctl -u 'echod@a\\x2fb' | grep 'took over 1 connections'");
+}
+
 Test(systemd_restart, usr2_under_systemd_goes_unnoticed)
 {
         const char *pid;
