@@ -7,6 +7,9 @@
 #include "service_manager.h"
 #include "util.h"
 
+/* FileDescriptorStoreMax= of the units that come with echod. */
+#define USUAL_PLACES 256
+
 static void on_checked(void *user, const char *problem);
 
 void restart_init(struct restart *restart, uv_loop_t *loop, const struct handover *handover,
@@ -14,6 +17,7 @@ void restart_init(struct restart *restart, uv_loop_t *loop, const struct handove
 {
         restart->loop = loop;
         restart->is_possible = true;
+        restart->n_places = USUAL_PLACES;
         restart->handover = *handover;
         successor_init(&restart->successor, argv);
 }
@@ -58,13 +62,15 @@ bool restart_by_systemd(struct restart *restart, int n_places)
 
         if (!check_possible(restart))
                 return false;
+        if (n_places >= 0)
+                restart->n_places = n_places;
         service_manager_stopping();
         successor_cancel(&restart->successor);
-        r = handover_store(&restart->handover, (size_t)MAX(n_places, 0));
+        r = handover_store(&restart->handover, (size_t)restart->n_places);
         if (r == -ENOSPC)
                 log_warning("connections cannot outlast the restart: "
                             "the descriptor store has room for %d descriptors",
-                            n_places);
+                            restart->n_places);
         else if (r < 0)
                 log_error("connections cannot outlast the restart: %s", strerror(-r));
         return r == 0;

@@ -15,6 +15,7 @@ struct restart {
         struct handover handover;
         struct successor successor;
         bool is_possible; /* until restart_cancel() */
+        int n_places;     /* in systemd's store, as was said last */
 };
 
 /* `argv`: main()'s. What `handover` names, and `argv`, must outlive it. */
@@ -28,8 +29,9 @@ void restart_init(struct restart *restart, uv_loop_t *loop, const struct handove
 void restart_in_place(struct restart *restart);
 
 /*
- * Leaves everything to systemd, which has room for so many descriptors. True: done, the process is
- * to end. Whatever goes wrong is logged, and nothing has changed.
+ * Leaves everything to systemd, which has room for so many descriptors; negative: for as many as
+ * was said last, or as there is in echod's own units. True: done, the process is to end. Whatever
+ * goes wrong is logged, and nothing has changed.
  */
 bool restart_by_systemd(struct restart *restart, int n_places);
 

@@ -375,6 +375,8 @@ static void on_signal(void *user, int number, int value)
         if (number == SIGNAL_LEAVE) {
                 if (restart_by_systemd(&server->restart, value))
                         stop(server);
+                else if (value < 0 && server->state == RUNNING)
+                        leave(server, "restart");
                 return;
         }
 

@@ -61,7 +61,7 @@ void signals_close(struct signals *signals)
 
 static void tell(struct signals *signals, const struct signalfd_siginfo *info)
 {
-        int value = info->ssi_code == SI_QUEUE ? info->ssi_int : 0;
+        int value = info->ssi_code == SI_QUEUE ? info->ssi_int : -1;
 
         if (!uv_is_closing((uv_handle_t *)&signals->poll))
                 signals->on_signal(signals->user, (int)info->ssi_signo, value);

@@ -206,6 +206,23 @@ Test(systemd_restart, a_crash_leaves_nothing_and_ends_in_a_clean_start)
         box_shell("! journalctl -u echod | grep 'took over'");
 }
 
+/* systemd then stops the earlier one without ExecStop=, wherever it is in its start. */
+Test(systemd_restart, a_restart_in_the_middle_of_a_restart_loses_nobody_either)
+{
+        int client;
+
+        start_with("ExecStartPost=+/bin/sleep 1");
+        client = client_connect(7);
+        client_echo(client, "before");
+        box_shell("systemctl restart --no-block echod");
+        box_await_journal("echod", "took over 1 connections");
+        box_shell("systemctl restart --no-block echod");
+        box_await("2", "journalctl -u echod | grep -c 'took over 1 connections'");
+        client_echo(client, "after");
+        close(client);
+        box_shell("! journalctl -u echod | grep 'no longer accepting'");
+}
+
 Test(systemd_restart, without_a_store_it_drains_as_at_a_stop)
 {
         int client;
