@@ -13,7 +13,8 @@
 static int control(const struct poller *poller, int operation, int descriptor, uint32_t events,
                    struct watch *watch)
 {
-        struct epoll_event event = {.events = events, .data.ptr = watch};
+        /* A hang-up is told unasked: of what is paused once, and not in every turn. */
+        struct epoll_event event = {.events = events ? events : EPOLLET, .data.ptr = watch};
 
         return epoll_ctl(poller->descriptor, operation, descriptor, &event) < 0 ? -errno : 0;
 }

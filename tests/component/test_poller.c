@@ -275,6 +275,32 @@ Test(poller, work_is_busy_and_neither_sleep_nor_polling_in_vain_is)
         pond_close(&pond);
 }
 
+/* A listening socket that is shared can be shut down by somebody else, and hangs up then. */
+Test(poller, a_hang_up_of_what_is_paused_keeps_nobody_awake)
+{
+        unsigned n_turns = 0;
+        struct pond pond;
+        struct fish fish;
+        uv_timer_t timer;
+
+        pond_open(&pond);
+        fish_open(&fish, &pond);
+        cr_assert_eq(poller_change(&pond.poller, &fish.watch, fish.descriptor, 0), 0);
+        close(fish.peer);
+        cr_assert_eq(uv_timer_init(&pond.loop, &timer), 0);
+        cr_assert_eq(uv_timer_start(&timer, on_timeout, 50, 0), 0);
+        for (; pond.n_timeouts == 0; n_turns++)
+                poller_turn(&pond.poller, true);
+        cr_assert_lt(n_turns, 10, "it did not sleep");
+        cr_assert_eq(fish.n_events, 0);
+        cr_assert_eq(poller_change(&pond.poller, &fish.watch, fish.descriptor, EPOLLIN), 0);
+        poller_turn(&pond.poller, true);
+        poller_turn(&pond.poller, true);
+        cr_assert_eq(fish.n_events, 2, "it is told as long as it lasts");
+        fish_remove(&fish);
+        pond_close(&pond);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
         (void)status;
