@@ -7,7 +7,7 @@
  * What can go wrong:
  *  - it is no header, or too long, the stream ends before it does, memory for a part of it cannot
  *    be had: on_ended;
- *  - it is not whole in time: on_due(), and then on_ended;
+ *  - it is not whole in time: on_due() looks a last time, and then on_ended;
  *  - the socket cannot be watched: vestibule_enter() fails.
  *
  * Peeking costs one more system call for each guest; but no byte behind the header has to be kept,
@@ -192,13 +192,17 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         dismiss(vestibule, &guest, what, &header);
 }
 
+/* Timers come before sockets: if echod was held up for long, the header may be there all the same.
+ */
 static void on_due(struct timer_entry *entry)
 {
         struct seat *seat = CONTAINER_OF(entry, struct seat, timer);
         struct vestibule *vestibule = seat->vestibule;
+        struct proxy_header header;
+        int what = read_on(&seat->guest, vestibule->buffer, &header);
         struct guest guest = unseat(seat);
 
-        dismiss(vestibule, &guest, VESTIBULE_LATE, NULL);
+        dismiss(vestibule, &guest, what == WAITS ? VESTIBULE_LATE : what, &header);
 }
 
 static struct seat *first(const struct vestibule *vestibule)

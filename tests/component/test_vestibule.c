@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -292,6 +293,29 @@ Test(vestibule, who_is_not_done_after_5_seconds_leaves)
 {
         expect_late("", 0);
         expect_late("PROXY", 5);
+}
+
+/* As after SIGSTOP and SIGCONT, or on a machine that was asleep. */
+Test(vestibule, a_header_that_came_in_time_counts_however_late_it_is_looked_at)
+{
+        struct hall hall;
+        struct guest guest;
+        int pair[2];
+
+        hall_open(&hall);
+        tcp_pair(pair);
+        guest = guest_of(pair[1]);
+        cr_assert_eq(vestibule_enter(&hall.vestibule, &guest), 0);
+        client_send(pair[0], LINE "hello", LENGTH(LINE "hello"));
+        cr_assert_eq(poll(&(struct pollfd){.fd = pair[1], .events = POLLIN}, 1, -1), 1);
+        frozen_clock_advance(VESTIBULE_PATIENCE_MS + 1000);
+        turn(&hall);
+        for (unsigned end = 0; end < N_VESTIBULE_ENDS; end++)
+                cr_assert_eq(hall.n_ended[end], 0, "%s",
+                             vestibule_end_name((enum vestibule_end)end));
+        expect_announced(&hall, "192.0.2.1:51000", "hello");
+        close(pair[0]);
+        hall_close(&hall);
 }
 
 /* Each byte is no new patience. */
