@@ -17,6 +17,7 @@
 #include "acceptor.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "config_data.h"

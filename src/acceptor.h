@@ -65,11 +65,11 @@ int acceptor_apply(struct acceptor *acceptor, const struct config *config, uint6
  */
 int acceptor_readmit(struct acceptor *acceptor, struct frozen *frozen);
 
-/* Connections that are open, on their way to a worker, or waiting for a PROXY header. */
-uint64_t acceptor_load(const struct acceptor *acceptor);
-
 /* The same with one who was in an earlier vestibule; his bytes are taken over in any case. */
 int acceptor_readmit_guest(struct acceptor *acceptor, struct guest *guest);
+
+/* Connections that are open, on their way to a worker, or waiting for a PROXY header. */
+uint64_t acceptor_load(const struct acceptor *acceptor);
 
 /* To be called when connections have ended. */
 void acceptor_on_release(struct acceptor *acceptor);
