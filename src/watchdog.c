@@ -1,7 +1,10 @@
 /*
  * The happy path:
  *  1. The first turn of the main loop pings all workers: a mail, whose answer is a counter.
- *  2. Half the watchdog's interval later all have answered: it is fed, and they are pinged again.
+ *  2. A little later all have answered: it is fed, and they are pinged again. The first food comes
+ *     soon, for the interval does not begin anew when one echod takes the place of another in the
+ *     same process.
+ *  3. Half the watchdog's interval later: the same again.
  *
  * What can go wrong:
  *  - one has not answered: it is looked for again a little later, and again, and the watchdog fed
@@ -23,11 +26,12 @@ static void on_tick(uv_timer_t *timer)
         struct watchdog *watchdog = CONTAINER_OF(timer, struct watchdog, timer);
         uint64_t next_ms = MAX(watchdog->half_interval_ms / N_LOOKS, 1U);
 
-        if (!watchdog->has_pinged || pool_has_answered(watchdog->pool)) {
-                if (watchdog->has_pinged)
-                        service_manager_alive();
+        if (!watchdog->has_pinged) {
                 pool_ping(watchdog->pool);
                 watchdog->has_pinged = true;
+        } else if (pool_has_answered(watchdog->pool)) {
+                service_manager_alive();
+                pool_ping(watchdog->pool);
                 next_ms = watchdog->half_interval_ms;
         }
         uv_timer_start(timer, on_tick, next_ms, 0);

@@ -94,6 +94,23 @@ Test(watchdog, is_fed_at_half_its_interval)
         daemon_stop(daemon);
 }
 
+/* It is not told of a restart in place: what is left of the interval has to do. */
+Test(watchdog, is_fed_soon_after_a_start_and_a_restart_in_place)
+{
+        enum { HALF_MS = 12000 };
+        char interval_us[16];
+        struct daemon *daemon;
+
+        skip_unless_built_in();
+        snprintf(interval_us, sizeof(interval_us), "%d", 2 * HALF_MS * 1000);
+        setenv("WATCHDOG_USEC", interval_us, 1);
+        daemon = DAEMON();
+        cr_assert(is_fed_within(HALF_MS - 2000));
+        signal_and_await(daemon, SIGUSR2, " settings ");
+        cr_assert(is_fed_within(HALF_MS - 2000));
+        daemon_stop(daemon);
+}
+
 Test(watchdog, starves_when_one_worker_hangs_though_all_others_serve)
 {
         struct daemon *daemon;
