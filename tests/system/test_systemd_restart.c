@@ -269,6 +269,27 @@ Test(systemd_restart, an_instance_with_an_escaped_name_loses_nobody)
         box_shell("journalctl -u 'echod@a\\x2fb' | grep 'took over 1 connections'");
 }
 
+/* In the sandbox the file that was there at the start stays. */
+Test(systemd_restart, an_upgrade_needs_a_restart)
+{
+        static const char inodes[] = "stat -L -c %%i /usr/local/sbin/echod"
+                                     " /proc/$(systemctl show -P MainPID echod)/exe |"
+                                     " uniq | wc -l";
+        int client;
+
+        box_shell("systemctl start echod");
+        client = client_connect(7);
+        client_echo(client, "before");
+        box_shell("cd /usr/local/sbin && cp echod new && mv new echod");
+        box_shell("systemctl kill --kill-whom=main -s USR2 echod");
+        box_await_journal("echod", "took over 1 connections");
+        cr_assert_str_eq(box_shell(inodes), "2");
+        restart(1);
+        cr_assert_str_eq(box_shell(inodes), "1");
+        client_echo(client, "after");
+        close(client);
+}
+
 Test(systemd_restart, usr2_under_systemd_goes_unnoticed)
 {
         const char *pid;
