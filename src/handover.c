@@ -1,7 +1,7 @@
 /*
  * The happy path:
  *  1. gather() freezes the connections of all workers and empties the vestibule: nobody reads or
- * writes any more. Who comes now waits in the listeners' queues.
+ *     writes any more. Who comes now waits in the listeners' queues.
  *  2. write_state() puts what is known of them into sealed memory.
  *  3. handover_exec() has sockets and memory stay open, and becomes the successor; or
  *     handover_store() puts them into systemd's descriptor store, and the process ends.

@@ -45,6 +45,6 @@ int handover_receive(struct inherited *inherited);
 /*
  * Takes up what was left, if anything, from `inherited`; says in the log how much, and what could
  * not be taken up. The listeners must be open. Those connections are admitted whatever the limits
- * are. Never fails: whom it cannot serve it resets.
+ * are. Never fails: whom it cannot serve it closes or resets.
  */
 void handover_take_up(const struct handover *handover);

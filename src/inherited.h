@@ -56,13 +56,13 @@ void inherited_for_each_external(const struct inherited *inherited,
 
 /*
  * The listening stream socket that is bound to this address; its port 0 stands for any
- * that nobody has taken yet, as in bind(2). `path` is for AF_UNIX. `is_dual_stack`: the address is
+ * that nobody has taken yet, as in bind(2). `path` is for AF_UNIX. `wants_dual_stack`: it is
  * ::, and IPv4 comes in there, too; otherwise it does not. The descriptor is the caller's. -ENOENT:
  * there is none. -EMFILE, -ENFILE. *ret_is_external: it is a socket unit's; else an earlier
  * echod's.
  */
 int inherited_take(struct inherited *inherited, const struct address *address, const char *path,
-                   bool is_dual_stack, bool *ret_is_external);
+                   bool wants_dual_stack, bool *ret_is_external);
 
 /*
  * All descriptors that an earlier echod left under one of the names above, in the order in which

@@ -185,6 +185,12 @@ void log_write(enum log_level level, const char *format, ...)
                 write_words(level, message);
 }
 
+void log_problem(void *user, const char *line)
+{
+        (void)user;
+        log_error("%s", line);
+}
+
 void log_begin(struct record *record, const char *event)
 {
         record_begin(record, current_format(), event);

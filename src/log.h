@@ -50,6 +50,9 @@ void log_write(enum log_level level, const char *format, ...) FORMAT_PRINTF(2, 3
 #define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)   log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
+/* Logs an error that is a line already: a callback of those who find several. */
+void log_problem(void *user, const char *line);
+
 /* Starts a record of that event in the log's format; fields are added by record.h. */
 void log_begin(struct record *record, const char *event);
 

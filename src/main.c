@@ -13,6 +13,7 @@
 #include "metrics.h"
 #include "server.h"
 #include "service_manager.h"
+#include "settings.h"
 #include "signals.h"
 
 /* The contract with scripts and with systemd's RestartPreventExitStatus=. */
@@ -118,7 +119,7 @@ static int serve(struct config *config, const struct arguments *arguments)
 
 static int run(const struct arguments *arguments)
 {
-        struct config_problems problems = {.report = server_log_problem};
+        struct config_problems problems = {.report = log_problem};
         struct config config;
         int r, status = EXIT_STOPPED;
 
@@ -129,7 +130,7 @@ static int run(const struct arguments *arguments)
                 log_error("bad configuration: %u problems", problems.n_problems);
                 return r == -ENOMEM ? EXIT_FAILED : EXIT_CONFIG;
         }
-        server_set_log_level(&config, arguments->verbosity);
+        settings_set_log_level(&config, arguments->verbosity);
         if (r == CONFIG_FILE_ABSENT)
                 log_notice("%s does not exist: built-in defaults", arguments->origin.path);
         if (arguments->task == TASK_SERVE)

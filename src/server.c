@@ -62,24 +62,6 @@ static void on_signal(void *user, int number, int value);
 static void on_shutdown_delay(uv_timer_t *timer);
 static void on_drain_timeout(uv_timer_t *timer);
 
-void server_log_problem(void *user, const char *line)
-{
-        (void)user;
-        log_error("%s", line);
-}
-
-void server_set_log_level(const struct config *config, int verbosity)
-{
-        log_set_level((enum log_level)MIN(config->log_level + verbosity, LOG_LEVEL_DEBUG));
-}
-
-/* The daemon's log; a command's is for people, whatever the configuration says. */
-static void set_log(const struct server *server)
-{
-        server_set_log_level(&server->config, server->verbosity);
-        log_set_format((enum record_format)server->config.log_format);
-}
-
 static int start_timers(struct server *server)
 {
         int r = uv_timer_init(&server->loop, &server->drain_timer);
@@ -122,7 +104,7 @@ static int open_listeners(struct server *server)
         }
         if (r == 0)
                 handover_take_up(&server->restart.handover);
-        if (inherited_settle(&server->inherited, server_log_problem, NULL) > 0 &&
+        if (inherited_settle(&server->inherited, log_problem, NULL) > 0 &&
             !inherited_is_legacy(&server->inherited))
                 r = -EBADFD;
         if (r < 0) {
@@ -211,7 +193,7 @@ int server_run(struct config *config, const struct config_origin *origin, int ve
         restart_init(&server.restart, &server.loop,
                      &(struct handover){&server.acceptor, &server.pool, &server.inherited}, argv);
         log_use_time_stamps();
-        set_log(&server);
+        settings_set_log(&server.config, verbosity);
         log_notice("echod " ECHOD_VERSION " starting, libuv %s", uv_version_string());
         r = start(&server);
         if (r == 0) {
@@ -259,7 +241,7 @@ static int replace_config(struct server *server, const struct config *next)
         limits = settings_limits(&server->config);
         pool_set_limits(&server->pool, &limits);
         pool_set_busy_poll(&server->pool, settings_busy_poll_ns(&server->config));
-        set_log(server);
+        settings_set_log(&server->config, server->verbosity);
         log_notice("configuration reloaded");
         report_settings(&server->config, &server->pool, &server->acceptor);
         return 0;
@@ -267,7 +249,7 @@ static int replace_config(struct server *server, const struct config *next)
 
 static void reload(struct server *server)
 {
-        struct config_problems problems = {.report = server_log_problem};
+        struct config_problems problems = {.report = log_problem};
         struct config next;
         int r;
 

@@ -15,9 +15,3 @@
  */
 int server_run(struct config *config, const struct config_origin *origin, int verbosity,
                char *const argv[]);
-
-/* Logs a configuration's problem; a callback for config_load(). */
-void server_log_problem(void *user, const char *line);
-
-/* Puts the log level into force. */
-void server_set_log_level(const struct config *config, int verbosity);

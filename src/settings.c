@@ -70,3 +70,14 @@ uint64_t settings_busy_poll_ns(const struct config *config)
 {
         return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? (uint64_t)config->busy_poll_us * 1000 : 0;
 }
+
+void settings_set_log_level(const struct config *config, int verbosity)
+{
+        log_set_level((enum log_level)MIN(config->log_level + verbosity, LOG_LEVEL_DEBUG));
+}
+
+void settings_set_log(const struct config *config, int verbosity)
+{
+        settings_set_log_level(config, verbosity);
+        log_set_format((enum record_format)config->log_format);
+}

@@ -29,3 +29,9 @@ unsigned settings_n_workers(const struct config *config);
  * peer from running: 0. Others than those that echod may use count, since the peer may have them.
  */
 uint64_t settings_busy_poll_ns(const struct config *config);
+
+/* Puts the log's level into force, raised by `verbosity`. */
+void settings_set_log_level(const struct config *config, int verbosity);
+
+/* The same, and the format: the daemon's. A command's log is for people, whatever is configured. */
+void settings_set_log(const struct config *config, int verbosity);

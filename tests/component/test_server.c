@@ -14,6 +14,7 @@
 #include "config.h"
 #include "descriptors.h"
 #include "faults.h"
+#include "log.h"
 #include "server.h"
 #include "signals.h"
 #include "stage.h"
@@ -80,7 +81,7 @@ static void end(void)
 static int run(void (*on_ready)(void))
 {
         const struct config_origin origin = {.path = file};
-        struct config_problems problems = {.report = server_log_problem};
+        struct config_problems problems = {.report = log_problem};
         unsigned n_descriptors = count_descriptors();
         char name[] = "echod", *argv[] = {name, NULL};
         struct config config;
