@@ -76,27 +76,6 @@ static void report_unknown(struct loader *loader, const config_setting_t *settin
         report_setting(loader, setting, label, config_setting_name(setting), problem);
 }
 
-/* The value may be written out, but in this version it can only be the default. */
-static bool is_beyond_reserved(const struct option *option, const config_setting_t *setting)
-{
-        if (!option->is_reserved)
-                return false;
-        switch (config_setting_type(setting)) {
-        case CONFIG_TYPE_BOOL:
-                return config_setting_get_bool(setting);
-        case CONFIG_TYPE_ARRAY:
-        case CONFIG_TYPE_LIST:
-                return config_setting_length(setting) > 0;
-        case CONFIG_TYPE_INT:
-        case CONFIG_TYPE_INT64:
-                return config_setting_get_int64(setting) != 0;
-        case CONFIG_TYPE_FLOAT:
-                return config_setting_get_float(setting) != 0;
-        default:
-                return true;
-        }
-}
-
 /* Reports every element of a list of networks that is none. */
 static void report_networks(struct loader *loader, const char *name, const config_setting_t *list)
 {
@@ -120,15 +99,10 @@ static int take_value(struct loader *loader, const struct option *option,
                 return r;
         if (r < 0 && option == option_find(SECTION_TOP, "proxy_sources"))
                 loader->proxied->are_sources_wrong = true;
-        if (r < 0 && culprit != setting) {
+        if (r < 0 && culprit != setting)
                 report_networks(loader, option->name, setting);
-        } else if (r < 0) {
+        else if (r < 0)
                 report_setting(loader, culprit, label, option->name, problem);
-        } else if (is_beyond_reserved(option, setting)) {
-                snprintf(problem, sizeof(problem), "is not supported by this version; must be %s",
-                         option->initial);
-                report_setting(loader, setting, label, option->name, problem);
-        }
         return 0;
 }
 

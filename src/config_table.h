@@ -46,7 +46,6 @@ struct option {
         const char *const *choices; /* of OPTION_CHOICE; ends with NULL */
         const char *initial;        /* the default, in the file's syntax */
         bool needs_restart;
-        bool is_reserved; /* known, but this version has nothing beyond the default */
         const char *help; /* one line */
 };
 

@@ -176,7 +176,7 @@ static void append_section(char *text, enum option_section section)
         for (const struct option *option = OPTIONS; option->name; option++) {
                 bool is_port = strcmp(option->name, "port") == 0;
 
-                if (option->section != section || option->is_reserved || random_below(4) == 0)
+                if (option->section != section || random_below(4) == 0)
                         continue;
                 if (is_port) /* given to each listener, so that none clash */
                         continue;

@@ -279,8 +279,6 @@ static void check_range(const struct entry *entry)
         const struct option *option = entry->option;
         char range[256] = "";
 
-        if (option->is_reserved)
-                return;
         if (option->type == OPTION_INTEGER)
                 snprintf(range, sizeof(range), "%.0f to %.0f", option->min, option->max);
         else if (option->type == OPTION_MODE)
