@@ -47,6 +47,7 @@ static int collect_listeners(struct figures *figures, const struct acceptor *acc
                 figures->listeners[figures->n_listeners++] = (struct figures_listener){
                         .name = label->name,
                         .n_accepted = label->n_accepted,
+                        .queue.n_drops = label->n_drops,
                 };
         }
         look_at_queues(figures, &acceptor->listeners.active);

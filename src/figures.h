@@ -26,8 +26,8 @@ struct figures_reloads {
 struct figures_listener {
         const char *name; /* the label's, which lives as long as the acceptor */
         uint64_t n_accepted;
-        struct listener_queue queue;
-        bool has_queue; /* it is open, and the kernel tells */
+        struct listener_queue queue; /* its drops are those of all sockets of that name */
+        bool has_queue;              /* it is open, and the kernel tells */
 };
 
 struct figures_worker {

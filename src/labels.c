@@ -26,6 +26,7 @@ const char *labels_keep(struct labels *labels, const char *name)
                 return NULL;
         list_init(&label->link);
         label->n_accepted = 0;
+        label->n_drops = 0;
         memcpy(label->name, name, size);
         list_append(&labels->list, &label->link);
         return label->name;

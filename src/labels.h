@@ -18,6 +18,7 @@ struct labels {
 struct label {
         struct list link;
         uint64_t n_accepted; /* clients that came in by a listener of this name */
+        uint64_t n_drops;    /* that the kernel has counted for its sockets that are closed */
         char name[];
 };
 

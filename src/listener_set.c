@@ -14,6 +14,7 @@
 
 #include "config_data.h"
 #include "inherited.h"
+#include "listener_queue.h"
 #include "log.h"
 
 /* "*" is one listener for both families, or one for each. */
@@ -367,6 +368,11 @@ void listener_set_resume(struct listener_set *set)
 
 void listener_set_remove(struct listener *listener)
 {
+        struct listener_queue queue;
+
+        /* The kernel's count ends with the socket; ours goes on when the listener comes back. */
+        if (listener_queue_look(listener->descriptor, &queue))
+                label_of(listener->label)->n_drops += queue.n_drops;
         list_unlink(&listener->link);
         listener_close(listener);
 }

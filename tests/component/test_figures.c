@@ -1,13 +1,16 @@
 /* What an acceptor and its workers have counted, in one place. */
 
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "faults.h"
 #include "figures.h"
 #include "lobby.h"
+#include "port.h"
 #include "stage.h"
 
 TestSuite(figures, .timeout = HANG_S);
@@ -62,6 +65,54 @@ Test(figures, a_listener_that_is_gone_keeps_its_count)
         cr_assert_eq(figures.listeners[0].n_accepted, 1);
         cr_assert_eq(figures.listeners[1].n_accepted, 0);
         figures_free(&figures);
+        lobby_close(&lobby);
+}
+
+/* Clients that come at once, more than the queue holds; nobody is accepted meanwhile. */
+static void overrun(uint16_t port, int clients[static 6])
+{
+        const struct sockaddr_in address = {
+                .sin_family = AF_INET,
+                .sin_port = htons(port),
+                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        };
+
+        for (unsigned i = 0; i < 6; i++) {
+                clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+                connect(clients[i], (const struct sockaddr *)&address, sizeof(address));
+        }
+}
+
+Test(figures, drops_go_on_where_they_were_when_a_listener_comes_back)
+{
+        struct lobby lobby;
+        struct figures before, after;
+        uint16_t port = free_port();
+        int clients[6];
+
+        lobby_init(&lobby);
+        lobby.max_connections = 10;
+        lobby_set_listeners(&lobby, 1, "127.0.0.1", port);
+        lobby.listeners[0].backlog = 1;
+        cr_assert_eq(lobby_apply(&lobby), 0);
+        overrun(port, clients);
+        before = collect(&lobby);
+        cr_assert_gt(before.listeners[0].queue.n_drops, 0);
+        for (unsigned i = 0; i < 6; i++)
+                close(clients[i]);
+        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
+        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_turn_often(&lobby);
+        after = collect(&lobby);
+        cr_assert_not(after.listeners[0].has_queue, "it is gone");
+        figures_free(&after);
+        lobby_set_listeners(&lobby, 1, "127.0.0.1", port);
+        cr_assert_eq(lobby_apply(&lobby), 0);
+        after = collect(&lobby);
+        cr_assert(after.listeners[0].has_queue);
+        cr_assert_geq(after.listeners[0].queue.n_drops, before.listeners[0].queue.n_drops);
+        figures_free(&before);
+        figures_free(&after);
         lobby_close(&lobby);
 }
 
