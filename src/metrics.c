@@ -238,7 +238,8 @@ static void turn(struct metrics *metrics)
         metrics->has_closed = false;
         shut_down_overdue(metrics);
         MHD_run(metrics->daemon);
-        if (is_stuck(metrics)) {
+        /* After an end it has yet to try: who waits then is the next client. */
+        if (!metrics->has_closed && is_stuck(metrics)) {
                 rest(metrics);
                 return;
         }

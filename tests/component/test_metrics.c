@@ -35,10 +35,15 @@ static uint16_t port;
 static unsigned n_descriptors, n_pages;
 static size_t n_lines = 1; /* of the page */
 static bool is_ready = true, is_page_missing;
+static int next_client = -1; /* who comes while a page is written */
+static bool comes_next;
 
 static int on_page(void *user, struct exposition *exposition)
 {
         cr_assert_eq(user, &loop);
+        if (comes_next)
+                next_client = client_connect(port);
+        comes_next = false;
         n_pages++;
         if (is_page_missing)
                 return -ENOMEM;
@@ -414,6 +419,18 @@ Test(metrics, one_address_gets_half_of_the_places)
         expect_status(receive_all(another), "200 ");
         for (unsigned i = 0; i < METRICS_CONNECTIONS_MAX / 2; i++)
                 close(clients[i]);
+        end();
+}
+
+Test(metrics, who_comes_while_another_is_answered_need_not_wait)
+{
+        begin();
+        comes_next = true;
+        expect_status(ask(GET("/metrics")), "200 ");
+        cr_assert_geq(next_client, 0);
+        /* No time passes. */
+        client_send(next_client, GET("/healthz"), strlen(GET("/healthz")));
+        expect_status(receive_all(next_client), "200 ");
         end();
 }
 
