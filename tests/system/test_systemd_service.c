@@ -4,12 +4,14 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "box.h"
 #include "client.h"
+#include "page.h"
 #include "reload.h"
 
 #define BAD_FILE "log_connections = true;\nworkers = -1;\n"
@@ -158,6 +160,39 @@ Test(systemd_service, socket_activated_it_starts_with_the_first_client_and_refus
         client = client_connect_to("::1", 7);
         client_echo(client, "IPv6");
         close(client);
+}
+
+/* A status of 200 for each path, after a configuration with metrics. */
+static void expect_metrics(void)
+{
+        cr_assert_eq(page_status(9007, "/readyz"), 200);
+        cr_assert_not(isnan(page_value(page_get(9007, "/metrics"), "echod_connections")));
+}
+
+Test(systemd_service, metrics_are_served_in_the_sandbox)
+{
+        if (strstr(box_shell("echod -V"), "-metrics"))
+                cr_skip_test("built without metrics");
+        box_write("/etc/echod.conf", "metrics = {};\n");
+        box_shell("systemctl start echod");
+        expect_metrics();
+        box_shell("systemctl restart echod");
+        expect_metrics();
+}
+
+Test(systemd_service, with_a_socket_for_them_metrics_are_served_without_a_network)
+{
+        if (strstr(box_shell("echod -V"), "-metrics"))
+                cr_skip_test("built without metrics");
+        box_write("/etc/echod.conf", "metrics = {};\n");
+        box_write("/etc/systemd/system/echod.socket.d/override.conf",
+                  "[Socket]\nListenStream=127.0.0.1:9007\n");
+        box_shell("systemctl daemon-reload");
+        box_shell("systemctl start echod.socket");
+        expect_metrics();
+        assert_serves(7);
+        box_shell("systemctl restart echod-socket.service");
+        expect_metrics();
 }
 
 Test(systemd_service, systemd_finds_nothing_wrong_with_the_units)
