@@ -123,7 +123,7 @@ static void report_histograms(const struct stats_total *total)
                 record_string(&record, "histogram", histograms[i].name);
                 for (unsigned j = 0; j <= STATS_BOUNDS; j++) {
                         if (j < STATS_BOUNDS)
-                                snprintf(key, sizeof(key), "le_%.9g",
+                                snprintf(key, sizeof(key), "le_%.15g",
                                          (double)STATS_BUCKETS[i][j] /
                                                  pow(10, histograms[i].n_decimals));
                         else

@@ -375,6 +375,42 @@ Test(metrics, the_statistics_of_usr1_are_the_same_figures)
         daemon_stop(daemon);
 }
 
+/* The page counts up to each bound, the log in each bucket. */
+static void expect_same_buckets(struct daemon *daemon, const char *page, const char *histogram)
+{
+        char begin[96], expected[1024], bound[32];
+        const char *p = page;
+        double n, n_below = 0;
+        int length;
+
+        snprintf(begin, sizeof(begin), "echod_%s_bucket{le=\"", histogram);
+        length = snprintf(expected, sizeof(expected), "histogram=%s", histogram);
+        for (; (p = strstr(p, begin)); n_below = n) {
+                p += strlen(begin);
+                cr_assert_eq(sscanf(p, "%31[^\"]\"} %lf", bound, &n), 2);
+                length += snprintf(expected + length, sizeof(expected) - (size_t)length,
+                                   " %s%s=%.0f", bound[0] == '+' ? "more" : "le_",
+                                   bound[0] == '+' ? "" : bound, n - n_below);
+        }
+        cr_assert(daemon_has_logged(daemon, expected), "%s", expected);
+}
+
+Test(metrics, the_histograms_of_usr1_have_the_same_buckets)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS);
+        const char *page;
+
+        exchange(client_connect(daemon->port), 5);
+        exchange(client_connect(daemon->port), 5000);
+        page_await(daemon, "echod_connections_closed_total{reason=\"eof\"}", 2);
+        page = page_metrics(daemon);
+        statistic(daemon, "accepted");
+        expect_same_buckets(daemon, page, "connection_rtt_seconds");
+        expect_same_buckets(daemon, page, "connection_duration_seconds");
+        expect_same_buckets(daemon, page, "connection_bytes");
+        daemon_stop(daemon);
+}
+
 Test(metrics, what_cannot_be_bound_ends_the_start_and_is_named)
 {
         struct daemon *daemon = DAEMON("-o", METRICS);
