@@ -94,8 +94,13 @@ static void on_summary(uv_timer_t *summary)
                         uv_timer_start(summary, on_summary, LOG_LIMIT_WINDOW_MS, 0);
 }
 
-void arrival_log_close(struct arrival_log *log)
+void arrival_log_flush(struct arrival_log *log)
 {
         summarize(log, now_ms(log) + LOG_LIMIT_WINDOW_MS);
+}
+
+void arrival_log_close(struct arrival_log *log)
+{
+        arrival_log_flush(log);
         uv_close((uv_handle_t *)&log->summary, NULL);
 }

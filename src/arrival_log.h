@@ -39,5 +39,8 @@ void arrival_log_shortage(struct arrival_log *log, const char *listener, int err
  * for who debugs. */
 void arrival_log_probe(const struct arrival *arrival);
 
-/* Says what is still to be said, and closes the timer. */
+/* Says what is still to be said. */
+void arrival_log_flush(struct arrival_log *log);
+
+/* The same, and closes the timer. */
 void arrival_log_close(struct arrival_log *log);

@@ -211,6 +211,7 @@ int handover_exec(const struct handover *handover, const struct successor *succe
         keep(&keeping, luggage.memory, INHERITED_STATE);
         r = keeping.error < 0 ? keeping.error : passage_announce(&keeping.passage);
         if (r == 0) {
+                arrival_log_flush(&handover->acceptor->log);
                 log_notice("handing over %zu connections to %s",
                            luggage.n_connections + luggage.n_guests, successor->path);
                 r = successor_exec(successor);

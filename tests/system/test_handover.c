@@ -61,6 +61,21 @@ Test(handover, an_open_connection_goes_on_in_the_same_process)
         daemon_stop(daemon);
 }
 
+Test(handover, what_was_suppressed_until_then_is_said)
+{
+        struct daemon *daemon = DAEMON("-o", "deny = [ \"127.0.0.2\" ];");
+
+        for (unsigned i = 0; i < 13; i++) {
+                int refused = client_connect_from("127.0.0.2", daemon->port);
+
+                client_expect_reset(refused);
+                close(refused);
+        }
+        restart(daemon);
+        cr_assert(daemon_has_logged(daemon, "3 more lines about refused clients suppressed"));
+        daemon_stop(daemon);
+}
+
 Test(handover, nothing_is_left_open_by_a_restart)
 {
         struct daemon *daemon = DAEMON("-o", "workers = 2;");
