@@ -1,7 +1,6 @@
 /* Every metric of the contract, against a traffic that is known. */
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -458,83 +457,6 @@ Test(metrics, stuck_scrapers_hold_up_no_client)
                 close(stuck[i]);
         cr_assert_eq(page_now(daemon, "echod_connections"), 1);
         close(client);
-        daemon_stop(daemon);
-}
-
-Test(metrics, while_draining_it_is_alive_and_not_ready)
-{
-        struct daemon *daemon = DAEMON("-o", METRICS);
-        uint16_t port = page_port(daemon);
-        int client = client_connect(daemon->port);
-
-        client_echo(client, "open");
-        cr_assert_eq(page_status(port, "/readyz"), 200);
-        daemon_signal(daemon, SIGTERM);
-        daemon_await_log(daemon, "no longer accepting");
-        cr_assert_eq(page_status(port, "/readyz"), 503);
-        cr_assert_eq(page_status(port, "/healthz"), 200);
-        cr_assert_eq(page_now(daemon, "echod_connections"), 1);
-        close(client);
-        cr_assert_eq(daemon_await_exit(daemon), 0);
-        daemon_free(daemon);
-}
-
-Test(metrics, for_shutdown_delay_it_is_not_ready_and_accepts_still)
-{
-        struct daemon *daemon = DAEMON("-o", METRICS "shutdown_delay = 0.5;");
-        uint16_t port = page_port(daemon);
-        uint64_t began_ms = now_ms();
-
-        daemon_signal(daemon, SIGTERM);
-        daemon_await_log(daemon, "accepting for 0.500 s more");
-        cr_assert_eq(page_status(port, "/readyz"), 503);
-        cr_assert_eq(page_status(port, "/healthz"), 200);
-        assert_serves(daemon->port);
-        cr_assert_eq(daemon_count_log(daemon, "no longer accepting"), 0);
-        cr_assert_eq(daemon_await_exit(daemon), 0);
-        cr_assert_geq(now_ms() - began_ms, 490);
-        cr_assert(daemon_has_logged(daemon, "shutdown_delay: no longer accepting"));
-        daemon_free(daemon);
-}
-
-Test(metrics, drain_timeout_begins_after_shutdown_delay)
-{
-        struct daemon *daemon = DAEMON("-o", "shutdown_delay = 0.3; drain_timeout = 0.3;");
-        int client = client_connect(daemon->port);
-        uint64_t began_ms = now_ms();
-
-        client_echo(client, "open");
-        daemon_signal(daemon, SIGTERM);
-        client_expect_reset(client);
-        cr_assert_geq(now_ms() - began_ms, 590);
-        cr_assert_eq(daemon_await_exit(daemon), 0);
-        daemon_free(daemon);
-        close(client);
-}
-
-Test(metrics, a_second_signal_cuts_shutdown_delay_and_the_drain_short)
-{
-        struct daemon *daemon = DAEMON("-o", "shutdown_delay = 3600; drain_timeout = 3600;");
-        int client = client_connect(daemon->port);
-
-        client_echo(client, "open");
-        daemon_signal(daemon, SIGTERM);
-        daemon_await_log(daemon, "accepting for 3600.000 s more");
-        daemon_signal(daemon, SIGINT);
-        client_expect_reset(client);
-        cr_assert_eq(daemon_await_exit(daemon), 0);
-        daemon_free(daemon);
-        close(client);
-}
-
-Test(metrics, a_reload_changes_shutdown_delay)
-{
-        const char *path = scratch_write("echod.conf", "listeners = ( " ANY_PORT " );\n"
-                                                       "shutdown_delay = 3600;");
-        struct daemon *daemon = DAEMON("-c", path);
-
-        scratch_write("echod.conf", "listeners = ( " ANY_PORT " );");
-        reload(daemon);
         daemon_stop(daemon);
 }
 
