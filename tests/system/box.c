@@ -247,3 +247,20 @@ void box_push(const char *source, const char *destination)
                     (const char *const[]){box(), "push", source, destination, NULL});
         cr_assert_eq(outcome.status, 0, "cannot push %s: %s", source, outcome.err);
 }
+
+bool box_has_user_namespaces(void)
+{
+        struct outcome *outcome = next_outcome();
+
+        run_inside(outcome, "unshare --user true");
+        return outcome->status == 0;
+}
+
+void box_spare_user_namespaces(void)
+{
+        if (box_has_user_namespaces())
+                return;
+        box_write("/etc/systemd/system/echod-socket.service.d/chroot.conf",
+                  "[Service]\nPrivateUsers=no\n");
+        box_shell("systemctl daemon-reload");
+}

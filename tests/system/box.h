@@ -12,9 +12,19 @@
  * What goes wrong in here fails the running Criterion test with a message.
  */
 
+#include <stdbool.h>
+
 #include "command.h"
 
 void box_enter(void);
+
+/*
+ * In a chroot nobody can make a user namespace, which PrivateUsers= of echod-socket.service wants.
+ * The first says whether it can be had; the second has the unit do without if it cannot, for those
+ * tests that are not about what is forbidden.
+ */
+bool box_has_user_namespaces(void);
+void box_spare_user_namespaces(void);
 
 /* Runs a shell command inside, whatever becomes of it. */
 void box_try(struct outcome *ret_outcome, const char *format, ...)

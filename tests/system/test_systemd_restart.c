@@ -140,6 +140,7 @@ Test(systemd_restart, a_verified_stream_and_thousands_pass_through_ten_restarts)
 
 Test(systemd_restart, the_same_under_the_socket_unit)
 {
+        box_spare_user_namespaces();
         box_shell("systemctl start echod.socket");
         expect_unnoticed("echod-socket");
 }
@@ -181,7 +182,7 @@ Test(systemd_restart, a_stop_drains)
         client = client_connect(7);
         client_echo(client, "before");
         box_shell("systemctl stop --no-block echod");
-        box_await_journal("echod", "waiting 30.000 s for 1 connections");
+        box_await_journal("echod", "no longer accepting, waiting 30.000 s");
         client_echo(client, "drains");
         client_half_close(client);
         client_expect_eof(client);
@@ -232,7 +233,7 @@ Test(systemd_restart, without_a_store_it_drains_as_at_a_stop)
         client_echo(client, "before");
         box_shell("systemctl restart --no-block echod");
         box_await_journal("echod", "has room for 0 descriptors");
-        box_await_journal("echod", "waiting 30.000 s for 1 connections");
+        box_await_journal("echod", "no longer accepting, waiting 30.000 s");
         client_echo(client, "drains");
         close(client);
         box_await("active", "sleep 0.2; systemctl is-active echod");
@@ -248,7 +249,7 @@ Test(systemd_restart, with_too_small_a_store_it_drains_as_at_a_stop)
         client_echo(client, "before");
         box_shell("systemctl restart --no-block echod");
         box_await_journal("echod", "has room for 3 descriptors");
-        box_await_journal("echod", "waiting 30.000 s for 1 connections");
+        box_await_journal("echod", "no longer accepting, waiting 30.000 s");
         client_echo(client, "drains");
         close(client);
         box_await("active", "sleep 0.2; systemctl is-active echod");

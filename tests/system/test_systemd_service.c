@@ -149,6 +149,7 @@ Test(systemd_service, socket_activated_it_starts_with_the_first_client_and_refus
 {
         int client;
 
+        box_spare_user_namespaces();
         box_shell("systemctl enable --now echod.socket");
         cr_assert_str_eq(state_of("echod-socket.service"), "inactive");
         assert_serves(7);
@@ -184,6 +185,7 @@ Test(systemd_service, with_a_socket_for_them_metrics_are_served_without_a_networ
 {
         if (strstr(box_shell("echod -V"), "-metrics"))
                 cr_skip_test("built without metrics");
+        box_spare_user_namespaces();
         box_write("/etc/echod.conf", "metrics = {};\n");
         box_write("/etc/systemd/system/echod.socket.d/override.conf",
                   "[Socket]\nListenStream=127.0.0.1:9007\n");

@@ -32,6 +32,7 @@ static void serve_one(void)
 
 static void activate(void)
 {
+        box_spare_user_namespaces();
         box_shell("systemctl start echod.socket");
         cr_assert_str_eq(box_shell("systemctl is-active " SERVICE " || :"), "inactive");
         serve_one();
@@ -133,6 +134,7 @@ Test(systemd_survival, a_socket_that_the_configuration_has_no_listener_for_is_sa
 {
         struct outcome outcome;
 
+        box_spare_user_namespaces();
         box_write("/etc/systemd/system/echod.socket.d/more.conf",
                   "[Socket]\nListenStream=127.0.0.1:9\n");
         box_shell("systemctl daemon-reload && systemctl start echod.socket");
