@@ -20,6 +20,9 @@
 #define BYPASS_WORTHWHILE 16384
 #define BYPASS_TURNS      2
 
+/* At most so many bytes go this way in a turn: more gains nothing, and others wait for it. */
+#define BYPASS_MAX 65536
+
 /* A pipe, made when it is first needed. Belongs to one thread. */
 struct bypass {
         int out_of, into; /* its ends; -1: there is none */

@@ -118,8 +118,9 @@ struct transfer {
 static bool use_bypass(struct connection *connection, int descriptor, struct transfer *transfer)
 {
         struct connection_context *context = connection->context;
-        int r = bypass_echo(&context->bypass, descriptor, context->buffer, context->buffer_size,
-                            &transfer->n_in, &transfer->n_out);
+        size_t size = MIN(context->buffer_size, (size_t)BYPASS_MAX);
+        int r = bypass_echo(&context->bypass, descriptor, context->buffer, size, &transfer->n_in,
+                            &transfer->n_out);
 
         transfer->rest = context->buffer;
         transfer->error = r < 0 ? -r : 0;

@@ -23,7 +23,7 @@ int poller_init(struct poller *poller, uv_loop_t *loop)
 {
         int r;
 
-        *poller = (struct poller){.loop = loop};
+        *poller = (struct poller){.loop = loop, .clock_ns = uv_hrtime()};
         list_init(&poller->watches);
         list_init(&poller->removed);
         poller->descriptor = epoll_create1(EPOLL_CLOEXEC);
@@ -84,6 +84,14 @@ void poller_release(struct poller *poller)
         }
 }
 
+uint64_t poller_look_at_clock(struct poller *poller)
+{
+        uint64_t before_ns = poller->clock_ns;
+
+        poller->clock_ns = uv_hrtime();
+        return poller->clock_ns - before_ns;
+}
+
 /* Milliseconds, as for epoll_wait(2). */
 static int timeout_ms(const struct poller *poller)
 {
@@ -99,14 +107,12 @@ static int timeout_ms(const struct poller *poller)
 static int wait_for_events(struct poller *poller, struct epoll_event *events, bool can_wait)
 {
         int wait_ms = can_wait ? timeout_ms(poller) : 0, n;
-        uint64_t began_ns;
 
         poller->slept_ns = 0;
         if (wait_ms == 0)
                 return epoll_wait(poller->descriptor, events, EVENTS_MAX, 0);
-        began_ns = uv_hrtime();
         n = epoll_wait(poller->descriptor, events, EVENTS_MAX, wait_ms);
-        poller->slept_ns = uv_hrtime() - began_ns;
+        poller->slept_ns = poller_look_at_clock(poller);
         atomic_store_explicit(&poller->idle_ns, poller->idle_ns + poller->slept_ns,
                               memory_order_relaxed);
         return n;
@@ -115,7 +121,6 @@ static int wait_for_events(struct poller *poller, struct epoll_event *events, bo
 /* Has the events seen to, and whatever else the loop has to do now. */
 static void see_to(struct poller *poller, const struct epoll_event *events, int n)
 {
-        uint64_t began_ns = uv_hrtime();
         bool has_loop_work = false;
 
         poller->n_ready = (unsigned)MAX(n, 0);
@@ -135,7 +140,7 @@ static void see_to(struct poller *poller, const struct epoll_event *events, int 
                 uv_run(poller->loop, UV_RUN_NOWAIT);
                 poller_release(poller);
         }
-        atomic_store_explicit(&poller->busy_ns, poller->busy_ns + (uv_hrtime() - began_ns),
+        atomic_store_explicit(&poller->busy_ns, poller->busy_ns + poller_look_at_clock(poller),
                               memory_order_relaxed);
 }
 

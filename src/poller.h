@@ -35,9 +35,10 @@ struct poller {
         int descriptor;
         bool is_dispatching; /* events at hand may point to watches that have been removed */
         struct list watches;
-        struct list removed;      /* wait for the end of the turn */
-        unsigned n_ready;         /* descriptors that had events in the latest turn */
-        uint64_t slept_ns;        /* in the latest turn */
+        struct list removed; /* wait for the end of the turn */
+        unsigned n_ready;    /* descriptors that had events in the latest turn */
+        uint64_t clock_ns;   /* uv_hrtime() at the latest look; a look costs, so there are few */
+        uint64_t slept_ns;   /* in the latest turn */
         _Atomic uint64_t idle_ns; /* spent asleep in all; any thread may read it */
         _Atomic uint64_t busy_ns; /* spent on what there was to do; the same */
 };
@@ -62,6 +63,9 @@ void poller_remove(struct poller *poller, struct watch *watch, int descriptor);
 
 /* Calls on_removed for all that wait for it, now. Not from within an on_event. */
 void poller_release(struct poller *poller);
+
+/* Brings clock_ns up to date; returns how long ago it was. */
+uint64_t poller_look_at_clock(struct poller *poller);
 
 /*
  * One turn: waits for events, if `can_wait` and there is nothing to do, and has them seen to, those

@@ -44,16 +44,18 @@ static uint64_t n_preemptions(void)
 static bool poll_busily(struct runner *runner)
 {
         struct busy_poll *busy_poll = &runner->busy_poll;
-        uint64_t started_ns = uv_hrtime(), now_ns = started_ns;
+        struct poller *poller = runner->context->poller;
+        uint64_t started_ns = poller->clock_ns;
         struct work work;
 
-        while (now_ns - started_ns < busy_poll->budget_ns) {
+        while (poller->clock_ns - started_ns < busy_poll->budget_ns) {
                 if (!turn(runner, false, &work))
                         return false;
-                now_ns = uv_hrtime();
-                if (work.n_events == 0)
+                if (work.n_events == 0) {
+                        poller_look_at_clock(poller);
                         continue;
-                started_ns = now_ns;
+                }
+                started_ns = poller->clock_ns;
                 if (busy_poll_found(busy_poll))
                         busy_poll_check(busy_poll, n_preemptions());
                 if (work.n_events > FEW_EVENTS || busy_poll->budget_ns == 0)
