@@ -23,18 +23,15 @@ void busy_poll_set(struct busy_poll *busy_poll, uint64_t max_ns)
 static void fail(struct busy_poll *busy_poll)
 {
         busy_poll->budget_ns = 0;
-        busy_poll->n_failed = MIN(busy_poll->n_failed + 1, (unsigned)FAILED_MAX);
-        busy_poll->n_to_skip = 1U << busy_poll->n_failed;
+        backoff_failed(&busy_poll->backoff, FAILED_MAX);
 }
 
 bool busy_poll_slept(struct busy_poll *busy_poll, uint64_t slept_ns)
 {
         if (busy_poll->budget_ns > 0 || slept_ns > busy_poll->max_ns)
                 return false;
-        if (busy_poll->n_to_skip > 0) {
-                busy_poll->n_to_skip--;
+        if (!backoff_may_try(&busy_poll->backoff))
                 return false;
-        }
         busy_poll->budget_ns = busy_poll->max_ns;
         return busy_poll->budget_ns > 0;
 }
@@ -59,7 +56,7 @@ void busy_poll_check(struct busy_poll *busy_poll, uint64_t n_preemptions)
         if (is_in_the_way)
                 fail(busy_poll);
         else
-                busy_poll->n_failed = 0;
+                backoff_succeeded(&busy_poll->backoff);
 }
 
 void busy_poll_missed(struct busy_poll *busy_poll)

@@ -14,11 +14,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backoff.h"
+
 struct busy_poll {
         uint64_t max_ns;        /* 0: never polls */
         uint64_t budget_ns;     /* how long to poll now; 0: not at all */
-        unsigned n_failed;      /* attempts in a row that came to nothing */
-        unsigned n_to_skip;     /* spared sleeps to let pass before the next attempt */
+        struct backoff backoff; /* of attempts; a chance is a sleep that would be spared */
         unsigned n_found;       /* since the last look at the preemptions */
         uint64_t n_preemptions; /* then */
 };

@@ -1,6 +1,7 @@
 /*
  * The happy path:
- *  1. connection_open() watches the socket for input.
+ *  1. connection_open() watches the socket for input. Many a client has said something by then:
+ *     as long as that proves true, 2 follows at once.
  *  2. connection_on_event() reads once into the context's buffer and writes it back at once.
  *  3. The socket took everything: back to 2. Nothing was allocated or copied. After a turn that
  *     moved much, 2 is done past the buffer, see bypass.h.
@@ -33,21 +34,43 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "close_record.h"
 #include "connection_private.h"
 #include "pending.h"
 #include "socket.h"
 #include "source_table.h"
-#include "tcp_path.h"
 #include "util.h"
 
+/* So many new connections, as a power of two, are not read from at once when others had nothing. */
+#define FIRST_READ_BACKOFF 6
+
 static void on_removed(struct watch *watch);
+static void on_readable(struct connection *connection, int descriptor);
 static void follow(struct connection *connection, enum echo_action action);
+
+/*
+ * Without having been told that there is something to read: for a client that speaks at once, that
+ * spares a turn, and costs one who does not a read(2) in vain.
+ */
+static void read_at_once(struct connection *connection)
+{
+        struct connection_context *context = connection->context;
+
+        if (!backoff_may_try(&context->first_read))
+                return;
+        on_readable(connection, connection->descriptor);
+        if (connection->echo.received > 0 || connection->echo.state == ECHO_CLOSING) {
+                backoff_succeeded(&context->first_read);
+                context->n_events++;
+        } else {
+                backoff_failed(&context->first_read, FIRST_READ_BACKOFF);
+        }
+}
 
 int connection_open(struct connection_context *context, const struct arrival *arrival)
 {
         struct connection *connection = slab_allocate(&context->slab);
         enum echo_action action = ECHO_READ;
+        bool is_new = !arrival->frozen;
         int r;
 
         if (!connection)
@@ -72,10 +95,12 @@ int connection_open(struct connection_context *context, const struct arrival *ar
         connection->peer = arrival->peer;
         connection->source = arrival->source;
         stats_add(&context->stats->opened, 1);
-        if (arrival->frozen)
+        if (!is_new)
                 action = connection_thaw(connection, arrival->frozen);
         connection_set_timer(connection);
         follow(connection, action);
+        if (is_new)
+                read_at_once(connection);
         return 0;
 }
 
@@ -300,35 +325,11 @@ void connection_leave(struct connection *connection)
         source_release(connection->source);
 }
 
-/* For the statistics and the log. The kernel's view of the path ends with the socket. */
-static void observe_end(const struct connection *connection)
-{
-        const struct connection_context *context = connection->context;
-        uint64_t duration_ms = uv_now(context->loop) - connection->opened_ms;
-        struct stats *stats = context->stats;
-        struct tcp_path path;
-        bool is_tcp = tcp_path_look(connection->descriptor, &path);
-
-        stats_add(&stats->closed[connection->echo.reason], 1);
-        stats_observe(stats, STATS_DURATION, duration_ms);
-        stats_observe(stats, STATS_BYTES, connection->echo.received);
-        if (is_tcp)
-                stats_observe(stats, STATS_RTT, path.rtt_us);
-        if (context->limits.log_connections)
-                close_record_log(&(struct close_record){
-                        .peer = &connection->peer,
-                        .listener = connection->listener,
-                        .echo = &connection->echo,
-                        .duration_ms = duration_ms,
-                        .path = is_tcp ? &path : NULL,
-                });
-}
-
 static void close_connection(struct connection *connection, bool is_reset)
 {
         int descriptor = connection->descriptor;
 
-        observe_end(connection);
+        connection_observe_end(connection);
         connection_leave(connection);
         if (is_reset)
                 socket_reset(descriptor);

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "address.h"
+#include "backoff.h"
 #include "bypass.h"
 #include "deadline.h"
 #include "poller.h"
@@ -47,6 +48,8 @@ struct connection_context {
         struct bypass bypass; /* of the buffer, for streams */
         struct connection_limits limits;
         struct stats *stats;
+        uint64_t path_seen_ms;     /* loop time when a connection's path was looked at last */
+        struct backoff first_read; /* of reading before a connection is known to be readable */
         /* That connections had; whoever polls sees by it whether there was work. What moves much
          * counts twice: it is not for a stream that anybody should poll. */
         uint64_t n_events;

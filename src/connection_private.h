@@ -51,6 +51,10 @@ void connection_leave(struct connection *connection);
  */
 enum echo_action connection_thaw(struct connection *connection, struct frozen *frozen);
 
+/* Counts and logs what it was like. Before its socket is closed, with which the kernel's view ends.
+ */
+void connection_observe_end(const struct connection *connection);
+
 /* Ends the connection for that reason, as the echo's table says. */
 void connection_end(struct connection *connection, enum echo_reason reason);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "inherited.h"
 #include "util.h"
 
 #ifdef HAVE_SYSTEMD
@@ -34,12 +35,19 @@ int descriptor_store_sync(void)
         return MIN(r, 0);
 }
 
-void descriptor_store_forget(const char *name)
+static void forget(const char *name)
 {
         char message[64];
 
         snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=%s", name);
         sd_notify(0, message);
+}
+
+void descriptor_store_clear(void)
+{
+        forget(INHERITED_STATE);
+        forget(INHERITED_LISTENER);
+        forget(INHERITED_CONNECTION);
 }
 
 #else
@@ -57,9 +65,8 @@ int descriptor_store_sync(void)
         return -ENOTSUP;
 }
 
-void descriptor_store_forget(const char *name)
+void descriptor_store_clear(void)
 {
-        (void)name;
 }
 
 #endif

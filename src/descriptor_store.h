@@ -18,7 +18,7 @@ int descriptor_store_put(const char *name, const int *descriptors, size_t n);
 int descriptor_store_sync(void);
 
 /*
- * Has it forget all that is under the name. It keeps copies: otherwise a connection that is closed
+ * Has it forget all that echod puts there. It keeps copies: otherwise a connection that is closed
  * stays open for its peer.
  */
-void descriptor_store_forget(const char *name);
+void descriptor_store_clear(void);

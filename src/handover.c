@@ -254,13 +254,6 @@ static int pack_connections(const struct luggage *luggage, struct parcels *ret_p
         return r;
 }
 
-static void forget_all(void)
-{
-        descriptor_store_forget(INHERITED_STATE);
-        descriptor_store_forget(INHERITED_LISTENER);
-        descriptor_store_forget(INHERITED_CONNECTION);
-}
-
 /* The state first: without it the others are of no use. */
 static int put_all(const struct handover *handover, const struct luggage *luggage,
                    const struct parcels *parcels)
@@ -274,7 +267,7 @@ static int put_all(const struct handover *handover, const struct luggage *luggag
         if (r == 0)
                 r = descriptor_store_sync();
         if (r < 0)
-                forget_all();
+                descriptor_store_clear();
         return r;
 }
 

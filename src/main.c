@@ -1,11 +1,9 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <libconfig.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "config.h"
@@ -15,6 +13,7 @@
 #include "service_manager.h"
 #include "settings.h"
 #include "signals.h"
+#include "standard_streams.h"
 
 /* The contract with scripts and with systemd's RestartPreventExitStatus=. */
 enum exit_status {
@@ -152,18 +151,6 @@ static int flush_output(int status)
         return EXIT_FAILED;
 }
 
-/* A closed standard stream would become the next socket, and get the log. */
-static void open_standard_streams(void)
-{
-        int descriptor;
-
-        do
-                descriptor = open("/dev/null", O_RDWR | O_CLOEXEC);
-        while (descriptor >= 0 && descriptor <= STDERR_FILENO);
-        if (descriptor >= 0)
-                close(descriptor);
-}
-
 int main(int argc, char **argv)
 {
         const char **overrides = calloc((size_t)argc, sizeof(*overrides));
@@ -173,7 +160,7 @@ int main(int argc, char **argv)
         };
         int status;
 
-        open_standard_streams();
+        standard_streams_open();
         log_setup();
         if (!overrides) {
                 log_error("out of memory");

@@ -9,6 +9,7 @@
 #include "util.h"
 
 #define EVENTS_MAX 1024
+#define NS_PER_MS  UINT64_C(1000000)
 
 static int control(const struct poller *poller, int operation, int descriptor, uint32_t events,
                    struct watch *watch)
@@ -84,7 +85,8 @@ void poller_release(struct poller *poller)
         }
 }
 
-uint64_t poller_look_at_clock(struct poller *poller)
+/* Returns how long ago the look before was. */
+static uint64_t look_at_clock(struct poller *poller)
 {
         uint64_t before_ns = poller->clock_ns;
 
@@ -106,16 +108,22 @@ static int timeout_ms(const struct poller *poller)
 /* Returns the number of events; none if a signal came in between. */
 static int wait_for_events(struct poller *poller, struct epoll_event *events, bool can_wait)
 {
-        int wait_ms = can_wait ? timeout_ms(poller) : 0, n;
+        int wait_ms = can_wait ? timeout_ms(poller) : 0;
+        int n = epoll_wait(poller->descriptor, events, EVENTS_MAX, wait_ms);
+        uint64_t elapsed_ns = look_at_clock(poller);
 
-        poller->slept_ns = 0;
-        if (wait_ms == 0)
-                return epoll_wait(poller->descriptor, events, EVENTS_MAX, 0);
-        n = epoll_wait(poller->descriptor, events, EVENTS_MAX, wait_ms);
-        poller->slept_ns = poller_look_at_clock(poller);
+        poller->slept_ns = wait_ms == 0 ? 0 : elapsed_ns;
         atomic_store_explicit(&poller->idle_ns, poller->idle_ns + poller->slept_ns,
                               memory_order_relaxed);
         return n;
+}
+
+/* libuv's milliseconds come from the same clock; to have it look as well would cost as much again.
+ */
+static void update_time(struct poller *poller)
+{
+        if (poller->clock_ns / NS_PER_MS != uv_now(poller->loop))
+                uv_update_time(poller->loop);
 }
 
 /* Has the events seen to, and whatever else the loop has to do now. */
@@ -140,7 +148,7 @@ static void see_to(struct poller *poller, const struct epoll_event *events, int 
                 uv_run(poller->loop, UV_RUN_NOWAIT);
                 poller_release(poller);
         }
-        atomic_store_explicit(&poller->busy_ns, poller->busy_ns + poller_look_at_clock(poller),
+        atomic_store_explicit(&poller->busy_ns, poller->busy_ns + look_at_clock(poller),
                               memory_order_relaxed);
 }
 
@@ -149,7 +157,7 @@ bool poller_turn(struct poller *poller, bool can_wait)
         struct epoll_event events[EVENTS_MAX];
         int n = wait_for_events(poller, events, can_wait);
 
-        uv_update_time(poller->loop);
+        update_time(poller);
         if (n > 0 || !list_is_empty(&poller->removed) || uv_backend_timeout(poller->loop) == 0)
                 see_to(poller, events, n);
         return !list_is_empty(&poller->watches) || uv_loop_alive(poller->loop);

@@ -64,9 +64,6 @@ void poller_remove(struct poller *poller, struct watch *watch, int descriptor);
 /* Calls on_removed for all that wait for it, now. Not from within an on_event. */
 void poller_release(struct poller *poller);
 
-/* Brings clock_ns up to date; returns how long ago it was. */
-uint64_t poller_look_at_clock(struct poller *poller);
-
 /*
  * One turn: waits for events, if `can_wait` and there is nothing to do, and has them seen to, those
  * of the loop included. False: neither the poller nor the loop has anything left to wait for.

@@ -51,10 +51,8 @@ static bool poll_busily(struct runner *runner)
         while (poller->clock_ns - started_ns < busy_poll->budget_ns) {
                 if (!turn(runner, false, &work))
                         return false;
-                if (work.n_events == 0) {
-                        poller_look_at_clock(poller);
+                if (work.n_events == 0)
                         continue;
-                }
                 started_ns = poller->clock_ns;
                 if (busy_poll_found(busy_poll))
                         busy_poll_check(busy_poll, n_preemptions());

@@ -310,7 +310,5 @@ void handover_take_up(const struct handover *handover)
         if (memory >= 0)
                 close(memory);
         free(takeover.found);
-        descriptor_store_forget(INHERITED_STATE);
-        descriptor_store_forget(INHERITED_LISTENER);
-        descriptor_store_forget(INHERITED_CONNECTION);
+        descriptor_store_clear();
 }

@@ -55,11 +55,28 @@ int lobby_apply(struct lobby *lobby)
                               lobby->problem);
 }
 
-void lobby_open(struct lobby *lobby, uint64_t max_connections)
+void lobby_listen(struct lobby *lobby, const char *address, int port)
+{
+        lobby_set_listeners(lobby, 1, address, port);
+        cr_assert_eq(lobby_apply(lobby), 0, "%s", lobby->problem);
+}
+
+void lobby_open_at(struct lobby *lobby, uint64_t max_connections, const char *address, int port)
 {
         lobby_init(lobby);
         lobby->max_connections = max_connections;
-        lobby_set_listeners(lobby, 1, "127.0.0.1", 0);
+        lobby_listen(lobby, address, port);
+}
+
+void lobby_open(struct lobby *lobby, uint64_t max_connections)
+{
+        lobby_open_at(lobby, max_connections, "127.0.0.1", 0);
+}
+
+void lobby_deny(struct lobby *lobby, struct prefix *prefix, const char *network)
+{
+        cr_assert_eq(prefix_parse(prefix, network), 0);
+        lobby->config.deny = (struct prefix_list){prefix, 1};
         cr_assert_eq(lobby_apply(lobby), 0);
 }
 
@@ -97,6 +114,22 @@ void lobby_part(int client)
         close(client);
 }
 
+void lobby_expect_served_in_order(struct lobby *lobby, const int *clients, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++) {
+                lobby_await_accepted(lobby, i + 1);
+                lobby_part(clients[i]);
+        }
+}
+
+void lobby_leave(struct lobby *lobby, int client)
+{
+        uint64_t load = pool_load(&lobby->pool);
+
+        close(client);
+        lobby_await_load(lobby, load - 1);
+}
+
 bool lobby_is_shared(const struct listener *listener)
 {
         int value = 0;
@@ -115,6 +148,12 @@ void lobby_turn(struct lobby *lobby)
 void lobby_await_accepted(struct lobby *lobby, uint64_t n)
 {
         while (lobby->acceptor.n_accepted < n)
+                lobby_turn(lobby);
+}
+
+void lobby_await_refused(struct lobby *lobby, enum admission_verdict verdict, uint64_t n)
+{
+        while (lobby->acceptor.n_refused[verdict] < n)
                 lobby_turn(lobby);
 }
 

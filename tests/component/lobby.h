@@ -33,8 +33,17 @@ void lobby_set_listeners(struct lobby *lobby, size_t n, ...);
 
 int lobby_apply(struct lobby *lobby);
 
-/* All of it, listening on 127.0.0.1 and any free port; so many connections, then clients wait. */
+/* Has it listen at this address, a path or one with a port, and at no other from now on. */
+void lobby_listen(struct lobby *lobby, const char *address, int port);
+
+/* All of it, listening there; so many connections, then clients wait. */
+void lobby_open_at(struct lobby *lobby, uint64_t max_connections, const char *address, int port);
+
+/* The same on 127.0.0.1 and any free port. */
 void lobby_open(struct lobby *lobby, uint64_t max_connections);
+
+/* Denies a network from now on, and nobody else. The prefix is the test's, for as long. */
+void lobby_deny(struct lobby *lobby, struct prefix *prefix, const char *network);
 
 /* The i-th listener that is open. */
 struct listener *lobby_listener(struct lobby *lobby, unsigned i);
@@ -46,6 +55,12 @@ int lobby_connect(struct lobby *lobby);
 
 /* Expects that the client is served, and closes it. */
 void lobby_part(int client);
+
+/* Waits until so many clients, one after the other, are served as places come free. */
+void lobby_expect_served_in_order(struct lobby *lobby, const int *clients, unsigned n);
+
+/* Closes a client whose connection is open, and turns until it is counted out. */
+void lobby_leave(struct lobby *lobby, int client);
 
 /* Whether another socket may bind the listener's address too. */
 bool lobby_is_shared(const struct listener *listener);
@@ -64,6 +79,9 @@ void lobby_serve_one(struct lobby *lobby);
 
 /* Turns until so many were accepted. */
 void lobby_await_accepted(struct lobby *lobby, uint64_t n);
+
+/* Turns until so many were refused for this reason. */
+void lobby_await_refused(struct lobby *lobby, enum admission_verdict verdict, uint64_t n);
 
 /* Turns until no more than so many connections are open. */
 void lobby_await_load(struct lobby *lobby, uint64_t n);

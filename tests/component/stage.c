@@ -13,6 +13,7 @@
 
 #include "client.h"
 #include "faults.h"
+#include "frozen_clock.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -78,9 +79,28 @@ int stage_connect_unix(struct stage *stage)
         return open_connection(stage, pair);
 }
 
+uint64_t stage_n_closed(const struct stage *stage, enum echo_reason reason)
+{
+        return stats_read(&stage->stats.closed[reason]);
+}
+
 void stage_turn(struct stage *stage)
 {
         poller_turn(&stage->poller, false);
+}
+
+void stage_advance(struct stage *stage, uint64_t ms)
+{
+        frozen_clock_advance(ms);
+        stage_turn(stage);
+}
+
+void stage_advance_to_timer(struct stage *stage)
+{
+        int next_ms = uv_backend_timeout(&stage->loop);
+
+        cr_assert_geq(next_ms, 0, "no timer is set");
+        stage_advance(stage, (uint64_t)next_ms);
 }
 
 void stage_await_closed(struct stage *stage, unsigned n)
@@ -89,10 +109,44 @@ void stage_await_closed(struct stage *stage, unsigned n)
                 stage_turn(stage);
 }
 
+void stage_expect_end(struct stage *stage, int client, unsigned n)
+{
+        stage_await_closed(stage, n);
+        client_expect_eof(client);
+        close(client);
+}
+
+void stage_finish(struct stage *stage, int client)
+{
+        client_half_close(client);
+        stage_expect_end(stage, client, stage->n_closed + 1);
+}
+
+void stage_expect_fault(struct stage *stage, int client, int error, enum echo_reason reason)
+{
+        stage_await_closed(stage, 1);
+        cr_assert(faults_have_struck());
+        faults_clear();
+        cr_assert_eq(stage_n_closed(stage, reason), 1, "%s", strerror(error));
+        client_expect_reset(client);
+        close(client);
+}
+
 void stage_await(struct stage *stage, const stats_counter *counter, uint64_t value)
 {
         while (stats_read(counter) < value)
                 stage_turn(stage);
+}
+
+void stage_expect_timeout(struct stage *stage, uint64_t due_ms, enum echo_reason reason)
+{
+        while (stage->n_closed == 0)
+                stage_advance_to_timer(stage);
+        cr_assert_geq(stage->closed_ms, due_ms, "early by %llu ms",
+                      (unsigned long long)(due_ms - stage->closed_ms));
+        cr_assert_leq(stage->closed_ms, due_ms + LATE_MS, "late by %llu ms",
+                      (unsigned long long)(stage->closed_ms - due_ms));
+        cr_assert_eq(stage_n_closed(stage, reason), 1, "for another reason");
 }
 
 /* Sends what the socket takes now of one chunk of the pattern; returns how many bytes. */
@@ -217,12 +271,20 @@ void unix_pair(int ret_sockets[2])
                 cr_assert(faults_have_struck());
 }
 
-void make_directory(char path[static 64])
+struct place make_place(void)
 {
         const char *parent = getenv("TMPDIR");
+        struct place place;
 
         if (!parent || strlen(parent) > 40)
                 parent = "/tmp";
-        snprintf(path, 64, "%s/echod-component-XXXXXX", parent);
-        cr_assert(mkdtemp(path));
+        snprintf(place.directory, sizeof(place.directory), "%s/echod-component-XXXXXX", parent);
+        cr_assert(mkdtemp(place.directory));
+        snprintf(place.path, sizeof(place.path), "%s/socket", place.directory);
+        return place;
+}
+
+void leave_place(const struct place *place)
+{
+        cr_assert_eq(rmdir(place->directory), 0, "%s: %s", place->directory, strerror(errno));
 }

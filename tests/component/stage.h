@@ -14,6 +14,9 @@
 /* How long a test may take: only a hang does. */
 #define HANG_S 60
 
+/* How late a timeout may be. */
+#define LATE_MS 100
+
 struct stage {
         uv_loop_t loop;
         struct poller poller;
@@ -32,14 +35,36 @@ int stage_connect(struct stage *stage);
 /* The same over a pair of Unix sockets. */
 int stage_connect_unix(struct stage *stage);
 
+/* How many connections have ended for this reason. */
+uint64_t stage_n_closed(const struct stage *stage, enum echo_reason reason);
+
 /* Lets the loop do what there is to do now. */
 void stage_turn(struct stage *stage);
+
+/* The same so much later, by the frozen clock; or when the next timer is due, which there must be.
+ */
+void stage_advance(struct stage *stage, uint64_t ms);
+void stage_advance_to_timer(struct stage *stage);
 
 /* Turns until so many connections have ended. */
 void stage_await_closed(struct stage *stage, unsigned n);
 
+/* Turns until so many have ended, expects the end of the stream at this client, and closes it. */
+void stage_expect_end(struct stage *stage, int client, unsigned n);
+
+/* The client has said all it had to say; its connection is the next one that ends. */
+void stage_finish(struct stage *stage, int client);
+
+/* Turns until the first connection has ended, for this reason, by a fault, which is cleared; then
+ * expects a reset at its client, and closes it. */
+void stage_expect_fault(struct stage *stage, int client, int error, enum echo_reason reason);
+
 /* Turns until `counter` has reached `value`. */
 void stage_await(struct stage *stage, const stats_counter *counter, uint64_t value);
+
+/* Lets the time pass until the first connection ends, at that time of the loop and for this reason.
+ */
+void stage_expect_timeout(struct stage *stage, uint64_t due_ms, enum echo_reason reason);
 
 /* Sends so many bytes of the pattern at most `chunk` at a time, and expects them back. */
 void stage_exchange(struct stage *stage, int client, uint64_t length, size_t chunk);
@@ -68,5 +93,13 @@ void tcp_pair(int ret_sockets[2]);
 /* The same with Unix sockets. */
 void unix_pair(int ret_sockets[2]);
 
-/* A new directory for Unix sockets and files; its name fits in `path`. */
-void make_directory(char path[static 64]);
+/* A new directory for files, and the path of a Unix socket in it. */
+struct place {
+        char directory[64];
+        char path[80];
+};
+
+struct place make_place(void);
+
+/* Expects that the directory is empty, and removes it. */
+void leave_place(const struct place *place);

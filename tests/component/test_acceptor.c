@@ -9,13 +9,8 @@
 #include "lobby.h"
 #include "stage.h"
 
-static void end_clock(void)
-{
-        frozen_clock_end();
-}
-
 /* A frozen clock, so that pauses can be met to the millisecond. The workers' loops see it too. */
-TestSuite(acceptor, .timeout = HANG_S, .init = frozen_clock_begin, .fini = end_clock);
+TestSuite(acceptor, .timeout = HANG_S, .init = frozen_clock_begin, .fini = frozen_clock_end);
 
 /* To stop sharing an address cannot fail in earnest, so that nobody looks. */
 static void init_and_apply(void *user)
@@ -64,12 +59,9 @@ Test(acceptor, resets_and_counts_who_is_denied)
         int client;
 
         lobby_open(&lobby, 10);
-        cr_assert_eq(prefix_parse(&denied, "127.0.0.2/32"), 0);
-        lobby.config.deny = (struct prefix_list){&denied, 1};
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_deny(&lobby, &denied, "127.0.0.2/32");
         client = client_connect_from("127.0.0.2", lobby_port(&lobby, 0));
-        while (lobby.acceptor.n_refused[REFUSED_DENY] == 0)
-                lobby_turn(&lobby);
+        lobby_await_refused(&lobby, REFUSED_DENY, 1);
         client_expect_reset(client);
         close(client);
         cr_assert_eq(faults_n_logged("refused peer=127.0.0.2:"), 1);
@@ -90,8 +82,7 @@ Test(acceptor, full_and_rejecting_resets_and_counts)
         first = lobby_connect(&lobby);
         lobby_await_accepted(&lobby, 1);
         second = lobby_connect(&lobby);
-        while (lobby.acceptor.n_refused[REFUSED_FULL] == 0)
-                lobby_turn(&lobby);
+        lobby_await_refused(&lobby, REFUSED_FULL, 1);
         client_expect_reset(second);
         client_echo(first, "unharmed");
         close(first);
@@ -119,7 +110,7 @@ Test(acceptor, full_and_waiting_serves_all_in_order)
                 if (i + 2 < 12)
                         cr_assert(!client_is_readable(clients[i + 2], 0));
                 close(clients[i]);
-                lobby_await_load(&lobby, 10 - i > 0 && i < 10 ? 2 : 11 - i);
+                lobby_await_load(&lobby, i < 10 ? 2 : 11 - i);
                 while (lobby.acceptor.n_accepted < MIN(i + 3, 12))
                         lobby_turn(&lobby);
         }
@@ -149,15 +140,21 @@ Test(acceptor, while_full_nothing_is_accepted_nor_asked)
         lobby_close(&lobby);
 }
 
+/* Room for one: the first client has it, the second one waits. */
+static void open_full(struct lobby *lobby, int *ret_first, int *ret_second)
+{
+        lobby_open(lobby, 1);
+        *ret_first = lobby_connect(lobby);
+        *ret_second = lobby_connect(lobby);
+        lobby_await_accepted(lobby, 1);
+}
+
 Test(acceptor, a_higher_limit_lets_in_who_waits)
 {
         struct lobby lobby;
         int first, second;
 
-        lobby_open(&lobby, 1);
-        first = lobby_connect(&lobby);
-        second = lobby_connect(&lobby);
-        lobby_await_accepted(&lobby, 1);
+        open_full(&lobby, &first, &second);
         lobby.max_connections = 2;
         cr_assert_eq(lobby_apply(&lobby), 0);
         lobby_await_accepted(&lobby, 2);
@@ -201,16 +198,8 @@ static void have_refused(struct lobby *lobby, unsigned n)
                 uint64_t n_before = lobby->acceptor.n_refused[REFUSED_DENY];
 
                 close(client_connect_from("127.0.0.2", lobby_port(lobby, 0)));
-                while (lobby->acceptor.n_refused[REFUSED_DENY] == n_before)
-                        lobby_turn(lobby);
+                lobby_await_refused(lobby, REFUSED_DENY, n_before + 1);
         }
-}
-
-static void deny(struct lobby *lobby, struct prefix *denied)
-{
-        cr_assert_eq(prefix_parse(denied, "127.0.0.2/32"), 0);
-        lobby->config.deny = (struct prefix_list){denied, 1};
-        cr_assert_eq(lobby_apply(lobby), 0);
 }
 
 Test(acceptor, says_how_many_lines_it_suppressed)
@@ -219,7 +208,7 @@ Test(acceptor, says_how_many_lines_it_suppressed)
         struct lobby lobby;
 
         lobby_open(&lobby, 10);
-        deny(&lobby, &denied);
+        lobby_deny(&lobby, &denied, "127.0.0.2/32");
         have_refused(&lobby, LOG_LIMIT_BURST + 5);
         cr_assert_eq(faults_n_logged("refused peer="), LOG_LIMIT_BURST);
         lobby_advance(&lobby, LOG_LIMIT_WINDOW_MS);
@@ -235,7 +224,7 @@ Test(acceptor, says_how_many_lines_of_each_kind_it_suppressed)
         int client;
 
         lobby_open(&lobby, 10);
-        deny(&lobby, &denied);
+        lobby_deny(&lobby, &denied, "127.0.0.2/32");
         have_refused(&lobby, 1);
         lobby_advance(&lobby, 2500);
         client = lobby_connect(&lobby);
@@ -274,10 +263,7 @@ Test(acceptor, finish_while_full_resets_who_is_in_the_queue)
         struct lobby lobby;
         int first, second;
 
-        lobby_open(&lobby, 1);
-        first = lobby_connect(&lobby);
-        second = lobby_connect(&lobby);
-        lobby_await_accepted(&lobby, 1);
+        open_full(&lobby, &first, &second);
         acceptor_finish(&lobby.acceptor);
         client_expect_reset(second);
         client_echo(first, "unharmed");

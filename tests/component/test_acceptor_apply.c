@@ -1,6 +1,5 @@
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,10 +28,7 @@ static int open_on_named_port(struct lobby *lobby, uint64_t max_connections)
 {
         int port = free_port();
 
-        lobby_init(lobby);
-        lobby->max_connections = max_connections;
-        lobby_set_listeners(lobby, 1, "127.0.0.1", port);
-        cr_assert_eq(lobby_apply(lobby), 0, "%s", lobby->problem);
+        lobby_open_at(lobby, max_connections, "127.0.0.1", port);
         return port;
 }
 
@@ -48,8 +44,7 @@ Test(acceptor_apply, an_unchanged_listener_keeps_its_socket)
         client = lobby_connect(&lobby); /* still in its queue */
         lobby_set_listeners(&lobby, 2, "127.0.0.2", 0, "127.0.0.1", 0);
         cr_assert_eq(lobby_apply(&lobby), 0);
-        lobby_set_listeners(&lobby, 1, "127.0.0.1", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_listen(&lobby, "127.0.0.1", 0);
         cr_assert_eq(lobby_listener(&lobby, 0), kept);
         cr_assert_eq(kept->descriptor, descriptor);
         lobby_await_accepted(&lobby, 1);
@@ -68,8 +63,7 @@ Test(acceptor_apply, a_new_listener_serves_and_a_removed_one_refuses)
 
         lobby_open(&lobby, 10);
         port = lobby_port(&lobby, 0);
-        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_listen(&lobby, "127.0.0.2", 0);
         lobby_await_retired(&lobby);
         expect_refused(port);
         client = client_connect_to("127.0.0.2", lobby_port(&lobby, 0));
@@ -93,8 +87,7 @@ Test(acceptor_apply, a_removed_listener_first_serves_its_queue)
         lobby_open(&lobby, 100);
         for (int i = 0; i < 70; i++)
                 clients[i] = lobby_connect(&lobby);
-        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_listen(&lobby, "127.0.0.2", 0);
         expect_queue_served(&lobby, clients, 70);
         lobby_await_retired(&lobby);
         lobby_close(&lobby);
@@ -102,41 +95,34 @@ Test(acceptor_apply, a_removed_listener_first_serves_its_queue)
 
 Test(acceptor_apply, a_unix_listener_can_be_added)
 {
-        char directory[64], path[80];
+        const struct place place = make_place();
         struct lobby lobby;
         int client;
 
-        make_directory(directory);
-        snprintf(path, sizeof(path), "%s/socket", directory);
         lobby_open(&lobby, 10);
-        lobby_set_listeners(&lobby, 2, path, 0, "127.0.0.1", 0);
+        lobby_set_listeners(&lobby, 2, place.path, 0, "127.0.0.1", 0);
         cr_assert_eq(lobby_apply(&lobby), 0, "%s", lobby.problem);
-        client = client_connect_unix(path);
+        client = client_connect_unix(place.path);
         lobby_await_accepted(&lobby, 1);
         lobby_part(client);
         lobby_close(&lobby);
-        cr_assert_eq(rmdir(directory), 0);
+        leave_place(&place);
 }
 
 Test(acceptor_apply, a_removed_unix_listener_first_serves_its_queue)
 {
-        char directory[64], path[80];
+        const struct place place = make_place();
         struct lobby lobby;
         int clients[70];
 
-        make_directory(directory);
-        snprintf(path, sizeof(path), "%s/socket", directory);
-        lobby_init(&lobby);
-        lobby_set_listeners(&lobby, 1, path, 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_open_at(&lobby, 1000, place.path, 0);
         for (int i = 0; i < 70; i++)
-                clients[i] = client_connect_unix(path);
-        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+                clients[i] = client_connect_unix(place.path);
+        lobby_listen(&lobby, "127.0.0.2", 0);
         expect_queue_served(&lobby, clients, 70);
         lobby_await_retired(&lobby);
         lobby_close(&lobby);
-        cr_assert_eq(rmdir(directory), 0);
+        leave_place(&place);
 }
 
 /* One after another, as places come free, although nobody listens there any more. */
@@ -149,12 +135,8 @@ Test(acceptor_apply, a_removed_listener_serves_its_queue_while_full)
         for (int i = 0; i < 3; i++)
                 clients[i] = lobby_connect(&lobby);
         lobby_await_accepted(&lobby, 1);
-        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
-        for (unsigned i = 0; i < 3; i++) {
-                lobby_await_accepted(&lobby, i + 1);
-                lobby_part(clients[i]);
-        }
+        lobby_listen(&lobby, "127.0.0.2", 0);
+        lobby_expect_served_in_order(&lobby, clients, 3);
         lobby_await_retired(&lobby);
         lobby_close(&lobby);
 }
@@ -169,8 +151,7 @@ Test(acceptor_apply, the_wildcard_takes_over_from_one_address_and_back)
         lobby_await_accepted(&lobby, 1);
         for (unsigned i = 0; i < 6; i++) {
                 queued = client_connect((uint16_t)port);
-                lobby_set_listeners(&lobby, 1, i % 2 ? "127.0.0.1" : "*", port);
-                cr_assert_eq(lobby_apply(&lobby), 0, "%s", lobby.problem);
+                lobby_listen(&lobby, i % 2 ? "127.0.0.1" : "*", port);
                 lobby_await_accepted(&lobby, 2 + i);
                 lobby_part(queued);
                 lobby_await_retired(&lobby);
@@ -190,42 +171,27 @@ Test(acceptor_apply, an_address_comes_back_while_its_old_listener_still_serves_i
         for (int i = 0; i < 3; i++)
                 clients[i] = lobby_connect(&lobby);
         lobby_await_accepted(&lobby, 1);
-        lobby_set_listeners(&lobby, 1, "*", port);
-        cr_assert_eq(lobby_apply(&lobby), 0);
-        lobby_set_listeners(&lobby, 1, "127.0.0.1", port);
-        cr_assert_eq(lobby_apply(&lobby), 0, "%s", lobby.problem);
-        for (unsigned i = 0; i < 3; i++) {
-                lobby_await_accepted(&lobby, i + 1);
-                lobby_part(clients[i]);
-        }
+        lobby_listen(&lobby, "*", port);
+        lobby_listen(&lobby, "127.0.0.1", port);
+        lobby_expect_served_in_order(&lobby, clients, 3);
         lobby_close(&lobby);
 }
 
 Test(acceptor_apply, a_unix_socket_comes_back_while_its_old_listener_still_serves_its_queue)
 {
-        char directory[64], path[80];
+        const struct place place = make_place();
         struct lobby lobby;
         int clients[3];
 
-        make_directory(directory);
-        snprintf(path, sizeof(path), "%s/socket", directory);
-        lobby_init(&lobby);
-        lobby.max_connections = 1;
-        lobby_set_listeners(&lobby, 1, path, 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_open_at(&lobby, 1, place.path, 0);
         for (int i = 0; i < 3; i++)
-                clients[i] = client_connect_unix(path);
+                clients[i] = client_connect_unix(place.path);
         lobby_await_accepted(&lobby, 1);
-        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
-        lobby_set_listeners(&lobby, 1, path, 0);
-        cr_assert_eq(lobby_apply(&lobby), 0, "%s", lobby.problem);
-        for (unsigned i = 0; i < 3; i++) {
-                lobby_await_accepted(&lobby, i + 1);
-                lobby_part(clients[i]);
-        }
+        lobby_listen(&lobby, "127.0.0.2", 0);
+        lobby_listen(&lobby, place.path, 0);
+        lobby_expect_served_in_order(&lobby, clients, 3);
         lobby_close(&lobby);
-        cr_assert_eq(rmdir(directory), 0);
+        leave_place(&place);
 }
 
 Test(acceptor_apply, the_wildcard_comes_while_an_old_listener_still_serves_its_queue)
@@ -237,14 +203,9 @@ Test(acceptor_apply, the_wildcard_comes_while_an_old_listener_still_serves_its_q
         clients[0] = lobby_connect(&lobby);
         clients[1] = lobby_connect(&lobby);
         lobby_await_accepted(&lobby, 1);
-        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
-        lobby_set_listeners(&lobby, 1, "*", port);
-        cr_assert_eq(lobby_apply(&lobby), 0, "%s", lobby.problem);
-        for (unsigned i = 0; i < 2; i++) {
-                lobby_await_accepted(&lobby, i + 1);
-                lobby_part(clients[i]);
-        }
+        lobby_listen(&lobby, "127.0.0.2", 0);
+        lobby_listen(&lobby, "*", port);
+        lobby_expect_served_in_order(&lobby, clients, 2);
         lobby_close(&lobby);
 }
 
@@ -259,8 +220,7 @@ Test(acceptor_apply, who_comes_while_the_old_listener_serves_its_queue_is_not_lo
         clients[0] = lobby_connect(&lobby);
         clients[1] = lobby_connect(&lobby);
         lobby_await_accepted(&lobby, 1);
-        lobby_set_listeners(&lobby, 1, "*", port);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_listen(&lobby, "*", port);
         clients[2] = client_connect((uint16_t)port);
         lobby_part(clients[0]);
         lobby_await_accepted(&lobby, 2);
@@ -289,24 +249,20 @@ Test(acceptor_apply, nobody_else_may_share_the_address_afterwards)
 
 Test(acceptor_apply, a_kept_unix_listener_keeps_its_file_and_takes_a_new_mode)
 {
-        char directory[64], path[80];
+        const struct place place = make_place();
         struct stat before, after;
         struct lobby lobby;
 
-        make_directory(directory);
-        snprintf(path, sizeof(path), "%s/socket", directory);
-        lobby_init(&lobby);
-        lobby_set_listeners(&lobby, 1, path, 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
-        cr_assert_eq(stat(path, &before), 0);
+        lobby_open_at(&lobby, 1000, place.path, 0);
+        cr_assert_eq(stat(place.path, &before), 0);
         lobby.listeners[0].mode = 0600;
         faults_fail(FAULT_CHMOD, 1, 1, EPERM);
         cr_assert_eq(lobby_apply(&lobby), 0);
         cr_assert_eq(faults_n_logged("keeps its old options"), 1);
         cr_assert_eq(lobby_apply(&lobby), 0);
-        cr_assert_eq(stat(path, &after), 0);
+        cr_assert_eq(stat(place.path, &after), 0);
         cr_assert_eq(before.st_ino, after.st_ino);
         cr_assert_eq(after.st_mode & 07777, 0600);
         lobby_close(&lobby);
-        cr_assert_eq(rmdir(directory), 0);
+        leave_place(&place);
 }

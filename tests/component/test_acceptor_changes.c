@@ -1,8 +1,6 @@
 /* Changes of listeners one after another, while there is no room for their clients. */
 
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -14,36 +12,22 @@
 
 TestSuite(acceptor_changes, .timeout = HANG_S);
 
-static void expect_served_in_order(struct lobby *lobby, const int *clients, unsigned n)
-{
-        for (unsigned i = 0; i < n; i++) {
-                lobby_await_accepted(lobby, i + 1);
-                lobby_part(clients[i]);
-        }
-}
-
 Test(acceptor_changes, a_removed_unix_listener_closes_although_it_was_paused_for_its_last_client)
 {
-        char directory[] = "/tmp/echod-component-XXXXXX", path[80];
+        const struct place place = make_place();
         struct lobby lobby;
         int clients[3];
 
-        cr_assert_not_null(mkdtemp(directory));
-        snprintf(path, sizeof(path), "%s/socket", directory);
-        lobby_init(&lobby);
-        lobby.max_connections = 1;
-        lobby_set_listeners(&lobby, 1, path, 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_open_at(&lobby, 1, place.path, 0);
         for (unsigned i = 0; i < 3; i++)
-                clients[i] = client_connect_unix(path);
+                clients[i] = client_connect_unix(place.path);
         lobby_await_accepted(&lobby, 1);
-        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
-        expect_served_in_order(&lobby, clients, 3);
+        lobby_listen(&lobby, "127.0.0.2", 0);
+        lobby_expect_served_in_order(&lobby, clients, 3);
         lobby_await_retired(&lobby);
-        cr_assert_eq(access(path, F_OK), -1);
+        cr_assert_eq(access(place.path, F_OK), -1);
         lobby_close(&lobby);
-        cr_assert_eq(rmdir(directory), 0);
+        leave_place(&place);
 }
 
 Test(acceptor_changes, an_address_that_comes_back_as_a_wildcard_loses_nobody)
@@ -51,20 +35,15 @@ Test(acceptor_changes, an_address_that_comes_back_as_a_wildcard_loses_nobody)
         int port = free_port(), clients[N_CLIENTS];
         struct lobby lobby;
 
-        lobby_init(&lobby);
-        lobby.max_connections = 1;
-        lobby_set_listeners(&lobby, 1, "127.0.0.1", port);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_open_at(&lobby, 1, "127.0.0.1", port);
         clients[0] = client_connect((uint16_t)port);
         clients[1] = client_connect((uint16_t)port);
         lobby_await_accepted(&lobby, 1);
-        lobby_set_listeners(&lobby, 1, "127.0.0.1", free_port());
-        cr_assert_eq(lobby_apply(&lobby), 0, "%s", lobby.problem);
-        lobby_set_listeners(&lobby, 1, "*", port);
-        cr_assert_eq(lobby_apply(&lobby), 0, "%s", lobby.problem);
+        lobby_listen(&lobby, "127.0.0.1", free_port());
+        lobby_listen(&lobby, "*", port);
         for (unsigned i = 2; i < N_CLIENTS; i++)
                 clients[i] = client_connect((uint16_t)port);
-        expect_served_in_order(&lobby, clients, N_CLIENTS);
+        lobby_expect_served_in_order(&lobby, clients, N_CLIENTS);
         lobby_close(&lobby);
 }
 
@@ -78,10 +57,9 @@ Test(acceptor_changes, a_free_port_that_is_then_written_out_loses_nobody)
         clients[0] = client_connect((uint16_t)port);
         clients[1] = client_connect((uint16_t)port);
         lobby_await_accepted(&lobby, 1);
-        lobby_set_listeners(&lobby, 1, "127.0.0.1", port);
-        cr_assert_eq(lobby_apply(&lobby), 0, "%s", lobby.problem);
+        lobby_listen(&lobby, "127.0.0.1", port);
         for (unsigned i = 2; i < N_CLIENTS; i++)
                 clients[i] = client_connect((uint16_t)port);
-        expect_served_in_order(&lobby, clients, N_CLIENTS);
+        lobby_expect_served_in_order(&lobby, clients, N_CLIENTS);
         lobby_close(&lobby);
 }

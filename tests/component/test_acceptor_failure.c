@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client.h"
 #include "faults.h"
@@ -17,7 +16,7 @@ struct change {
         struct lobby lobby;
         struct listener *before[2];
         int descriptors[2];
-        char path[80];
+        struct place place;
 };
 
 /* Expects the two listeners as they were, still serving. */
@@ -39,7 +38,7 @@ static void expect_unchanged(struct change *change)
         cr_assert_eq(lobby_listener(lobby, 1)->link.next, &lobby->acceptor.listeners.active);
         cr_assert(list_is_empty(&lobby->acceptor.listeners.retiring));
         faults_clear();
-        first = client_connect_unix(change->path);
+        first = client_connect_unix(change->place.path);
         second = client_connect(lobby_port(lobby, lobby_listener(lobby, 0)->options.path[0] != 0));
         lobby_await_accepted(lobby, n + 2);
         lobby_part(first);
@@ -49,7 +48,7 @@ static void expect_unchanged(struct change *change)
 
 static void set_before(struct change *change)
 {
-        lobby_set_listeners(&change->lobby, 2, "127.0.0.1", 0, change->path, 0);
+        lobby_set_listeners(&change->lobby, 2, "127.0.0.1", 0, change->place.path, 0);
 }
 
 static void remember(struct change *change)
@@ -87,18 +86,15 @@ static void change_listeners(void *user)
 
 Test(acceptor_failure, each_call_that_fails_leaves_everything_as_before)
 {
-        struct change change = {0};
-        char directory[64];
+        struct change change = {.place = make_place()};
 
-        make_directory(directory);
-        snprintf(change.path, sizeof(change.path), "%s/socket", directory);
         lobby_init(&change.lobby);
         set_before(&change);
         cr_assert_eq(lobby_apply(&change.lobby), 0);
         remember(&change);
         faults_force_each(change_listeners, &change);
         lobby_close(&change.lobby);
-        cr_assert_eq(rmdir(directory), 0);
+        leave_place(&change.place);
 }
 
 Test(acceptor_failure, an_address_in_use_is_named_and_nothing_changes)

@@ -1,12 +1,9 @@
 /* Listeners on sockets that came with the process. */
 
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -84,8 +81,7 @@ Test(acceptor_inherit, serves_at_the_socket_that_was_handed_in)
 
         scene_open(&scene, socket, "echod.socket");
         early = client_connect(port);
-        lobby_set_listeners(&scene.lobby, 1, "127.0.0.1", port);
-        cr_assert_eq(lobby_apply(&scene.lobby), 0);
+        lobby_listen(&scene.lobby, "127.0.0.1", port);
         cr_assert_eq(inherited_settle(&scene.inherited, NULL, NULL), 0);
         cr_assert(is_the_socket(&scene, lobby_listener(&scene.lobby, 0)));
         cr_assert_eq(lobby_listener(&scene.lobby, 0)->origin, LISTENER_EXTERNAL);
@@ -119,8 +115,7 @@ Test(acceptor_inherit, half_of_every_address_is_handed_in_and_the_other_bound)
         uint16_t port = free_port(); /* on both */
 
         scene_open(&scene, handed_socket(SOCK_STREAM, "::", true, &port), "echod.socket");
-        lobby_set_listeners(&scene.lobby, 1, "*", port);
-        cr_assert_eq(lobby_apply(&scene.lobby), 0);
+        lobby_listen(&scene.lobby, "*", port);
         cr_assert_eq(n_listeners(&scene.lobby), 2);
         cr_assert(is_the_socket(&scene, lobby_listener(&scene.lobby, 0)));
         cr_assert_eq(lobby_listener(&scene.lobby, 1)->origin, LISTENER_BOUND);
@@ -185,16 +180,14 @@ Test(acceptor_inherit, who_waits_at_an_address_that_comes_back_is_served_then)
         int client;
 
         scene_open(&scene, handed_socket(SOCK_STREAM, "127.0.0.1", false, &port), "echod.socket");
-        lobby_set_listeners(&scene.lobby, 1, "127.0.0.1", port);
-        cr_assert_eq(lobby_apply(&scene.lobby), 0);
+        lobby_listen(&scene.lobby, "127.0.0.1", port);
         lobby_set_listeners(&scene.lobby, 0);
         cr_assert_eq(lobby_apply(&scene.lobby), 0);
         lobby_await_retired(&scene.lobby);
         client = client_connect(port); /* the socket still listens */
         lobby_turn_often(&scene.lobby);
         cr_assert_eq(scene.lobby.acceptor.n_accepted, 0);
-        lobby_set_listeners(&scene.lobby, 1, "127.0.0.1", port);
-        cr_assert_eq(lobby_apply(&scene.lobby), 0);
+        lobby_listen(&scene.lobby, "127.0.0.1", port);
         assert_serves(&scene.lobby, client);
         scene_close(&scene);
 }
@@ -206,8 +199,7 @@ Test(acceptor_inherit, finishing_leaves_who_waits_at_a_socket_units_socket_to_th
         int client, kept;
 
         scene_open(&scene, handed_socket(SOCK_STREAM, "127.0.0.1", false, &port), "echod.socket");
-        lobby_set_listeners(&scene.lobby, 1, "127.0.0.1", port);
-        cr_assert_eq(lobby_apply(&scene.lobby), 0);
+        lobby_listen(&scene.lobby, "127.0.0.1", port);
         kept = dup(lobby_listener(&scene.lobby, 0)->descriptor); /* as the service manager does */
         client = client_connect(port);
         acceptor_finish(&scene.lobby.acceptor);
@@ -249,21 +241,6 @@ Test(acceptor_inherit, each_call_that_fails_leaves_everything_as_it_was)
         scene_close(&attempt.scene);
 }
 
-/* A Unix socket in a directory of its own. */
-struct place {
-        char directory[64];
-        char path[80];
-};
-
-static struct place make_place(void)
-{
-        struct place place;
-
-        make_directory(place.directory);
-        snprintf(place.path, sizeof(place.path), "%s/socket", place.directory);
-        return place;
-}
-
 Test(acceptor_inherit, the_file_of_a_unix_socket_that_was_handed_in_is_not_touched)
 {
         const struct place place = make_place();
@@ -273,8 +250,7 @@ Test(acceptor_inherit, the_file_of_a_unix_socket_that_was_handed_in_is_not_touch
         scene_open(&scene, handed_unix_socket(place.path), "echod.socket");
         cr_assert_eq(chmod(place.path, 0600), 0);
         cr_assert_eq(lstat(place.path, &before), 0);
-        lobby_set_listeners(&scene.lobby, 1, place.path, 0);
-        cr_assert_eq(lobby_apply(&scene.lobby), 0);
+        lobby_listen(&scene.lobby, place.path, 0);
         assert_serves(&scene.lobby, client_connect_unix(place.path));
         scene.lobby.listeners[0].mode = 0666;
         cr_assert_eq(lobby_apply(&scene.lobby), 0);
@@ -283,7 +259,7 @@ Test(acceptor_inherit, the_file_of_a_unix_socket_that_was_handed_in_is_not_touch
         cr_assert_eq(before.st_ino, after.st_ino);
         cr_assert_eq(before.st_mode, after.st_mode);
         unlink(place.path);
-        rmdir(place.directory);
+        leave_place(&place);
 }
 
 Test(acceptor_inherit, a_unix_socket_that_an_earlier_echod_left_is_echods_own)
@@ -302,5 +278,5 @@ Test(acceptor_inherit, a_unix_socket_that_an_earlier_echod_left_is_echods_own)
         cr_assert_eq(status.st_mode & 07777, 0640);
         assert_serves(&scene.lobby, client_connect_unix(place.path));
         scene_close(&scene);
-        cr_assert_eq(rmdir(place.directory), 0, "the file is left");
+        leave_place(&place);
 }

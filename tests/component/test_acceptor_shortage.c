@@ -9,13 +9,9 @@
 #include "lobby.h"
 #include "stage.h"
 
-static void end_clock(void)
-{
-        frozen_clock_end();
-}
-
 /* A frozen clock, so that pauses can be met to the millisecond. The workers' loops see it too. */
-TestSuite(acceptor_shortage, .timeout = HANG_S, .init = frozen_clock_begin, .fini = end_clock);
+TestSuite(acceptor_shortage, .timeout = HANG_S, .init = frozen_clock_begin,
+          .fini = frozen_clock_end);
 
 static void expect_pause_by(struct lobby *lobby, int error)
 {

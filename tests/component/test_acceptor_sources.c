@@ -13,13 +13,9 @@
 #include "lobby.h"
 #include "stage.h"
 
-static void end_clock(void)
-{
-        frozen_clock_end();
-}
-
 /* A frozen clock, so that rates can be met to the millisecond. The workers' loops see it too. */
-TestSuite(acceptor_sources, .timeout = HANG_S, .init = frozen_clock_begin, .fini = end_clock);
+TestSuite(acceptor_sources, .timeout = HANG_S, .init = frozen_clock_begin,
+          .fini = frozen_clock_end);
 
 static void limit(struct lobby *lobby, unsigned max_connections, double rate)
 {
@@ -55,18 +51,9 @@ static void expect_refused(struct lobby *lobby, const char *source, enum admissi
         uint64_t n = lobby->acceptor.n_refused[verdict];
         int client = connect_from(lobby, source);
 
-        while (lobby->acceptor.n_refused[verdict] == n)
-                lobby_turn(lobby);
+        lobby_await_refused(lobby, verdict, n + 1);
         client_expect_reset(client);
         close(client);
-}
-
-static void leave(struct lobby *lobby, int client)
-{
-        uint64_t load = pool_load(&lobby->pool);
-
-        close(client);
-        lobby_await_load(lobby, load - 1);
 }
 
 Test(acceptor_sources, resets_counts_and_names_who_is_over_the_limit)
@@ -80,10 +67,10 @@ Test(acceptor_sources, resets_counts_and_names_who_is_over_the_limit)
         other = enter(&lobby, "127.0.0.3");
         cr_assert_eq(lobby.acceptor.n_refused[REFUSED_SOURCE_LIMIT], 1);
         cr_assert_eq(faults_n_logged("reason=source_limit"), 1);
-        leave(&lobby, first);
+        lobby_leave(&lobby, first);
         first = enter(&lobby, "127.0.0.2");
-        leave(&lobby, first);
-        leave(&lobby, other);
+        lobby_leave(&lobby, first);
+        lobby_leave(&lobby, other);
         lobby_close(&lobby);
 }
 
@@ -108,16 +95,16 @@ Test(acceptor_sources, who_comes_too_fast_is_reset_and_gets_in_at_the_rate)
         struct lobby lobby;
 
         open_limited(&lobby, 0, 2);
-        leave(&lobby, enter(&lobby, "127.0.0.2"));
-        leave(&lobby, enter(&lobby, "127.0.0.2"));
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
         for (int i = 0; i < 5; i++) {
                 expect_refused(&lobby, "127.0.0.2", REFUSED_SOURCE_RATE);
                 lobby_advance(&lobby, 499);
                 expect_refused(&lobby, "127.0.0.2", REFUSED_SOURCE_RATE);
                 lobby_advance(&lobby, 1);
-                leave(&lobby, enter(&lobby, "127.0.0.2"));
+                lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
         }
-        leave(&lobby, enter(&lobby, "127.0.0.3"));
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.3"));
         cr_assert_eq(faults_n_logged("reason=source_rate"), 10);
         lobby_close(&lobby);
 }
@@ -130,7 +117,7 @@ Test(acceptor_sources, without_a_limit_nobody_is_known)
         lobby_open(&lobby, 10);
         client = enter(&lobby, "127.0.0.2");
         cr_assert_eq(lobby.acceptor.sources.n_sources, 0);
-        leave(&lobby, client);
+        lobby_leave(&lobby, client);
         lobby_close(&lobby);
 }
 
@@ -147,13 +134,13 @@ Test(acceptor_sources, a_limit_counts_those_who_were_there_before_it)
         cr_assert_eq(lobby.acceptor.sources.n_sources, 1);
         expect_refused(&lobby, "127.0.0.2", REFUSED_SOURCE_LIMIT);
         other = enter(&lobby, "127.0.0.3");
-        leave(&lobby, clients[0]);
+        lobby_leave(&lobby, clients[0]);
         clients[0] = enter(&lobby, "127.0.0.2");
         expect_refused(&lobby, "127.0.0.2", REFUSED_SOURCE_LIMIT);
         for (int i = 0; i < N; i++)
-                leave(&lobby, clients[i]);
-        leave(&lobby, other);
-        leave(&lobby, enter(&lobby, "127.0.0.2"));
+                lobby_leave(&lobby, clients[i]);
+        lobby_leave(&lobby, other);
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
         lobby_close(&lobby);
 }
 
@@ -167,11 +154,11 @@ Test(acceptor_sources, a_limit_that_comes_again_counts_nobody_twice)
         limit(&lobby, 0, 0);
         second = enter(&lobby, "127.0.0.2");
         limit(&lobby, 3, 0);
-        leave(&lobby, enter(&lobby, "127.0.0.2"));
-        leave(&lobby, first);
-        leave(&lobby, second);
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
+        lobby_leave(&lobby, first);
+        lobby_leave(&lobby, second);
         limit(&lobby, 1, 0);
-        leave(&lobby, enter(&lobby, "127.0.0.2"));
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
         lobby_close(&lobby);
 }
 
@@ -188,8 +175,8 @@ Test(acceptor_sources, without_memory_to_count_those_who_are_there_it_says_how_m
         cr_assert_eq(faults_n_logged("out of memory, 2 open connections are not counted"), 1);
         expect_refused(&lobby, "127.0.0.2", REFUSED_SOURCE_LIMIT); /* the third one was */
         for (int i = 0; i < 3; i++)
-                leave(&lobby, clients[i]);
-        leave(&lobby, enter(&lobby, "127.0.0.2"));
+                lobby_leave(&lobby, clients[i]);
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
         lobby_close(&lobby);
 }
 
@@ -205,8 +192,8 @@ Test(acceptor_sources, where_nobody_can_be_counted_the_limit_holds_for_who_comes
         cr_assert_eq(faults_n_logged("open connections are not counted"), 1);
         client = enter(&lobby, "127.0.0.2");
         expect_refused(&lobby, "127.0.0.2", REFUSED_SOURCE_LIMIT);
-        leave(&lobby, before);
-        leave(&lobby, client);
+        lobby_leave(&lobby, before);
+        lobby_leave(&lobby, client);
         lobby_close(&lobby);
 }
 
@@ -225,7 +212,7 @@ Test(acceptor_sources, without_memory_for_a_source_it_pauses)
         cr_assert_eq(faults_n_logged("cannot accept on 127.0.0.1:"), 1);
         cr_assert_eq(lobby.acceptor.n_accepted, 0);
         lobby_advance(&lobby, 100);
-        leave(&lobby, enter(&lobby, "127.0.0.2"));
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
         lobby_close(&lobby);
 }
 
@@ -235,7 +222,7 @@ Test(acceptor_sources, who_cannot_be_handed_over_does_not_count)
         int client;
 
         open_limited(&lobby, 1, 0);
-        leave(&lobby, enter(&lobby, "127.0.0.3")); /* the table has what it needs */
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.3")); /* the table has what it needs */
         faults_fail(FAULT_REALLOC, 1, 1, ENOMEM);
         client = connect_from(&lobby, "127.0.0.2");
         while (!faults_have_struck())
@@ -243,7 +230,7 @@ Test(acceptor_sources, who_cannot_be_handed_over_does_not_count)
         client_expect_reset(client);
         close(client);
         lobby_advance(&lobby, 100);
-        leave(&lobby, enter(&lobby, "127.0.0.2"));
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
         lobby_close(&lobby);
 }
 
@@ -259,7 +246,7 @@ Test(acceptor_sources, who_is_dropped_by_the_worker_does_not_count)
         client_expect_reset(client);
         close(client);
         lobby_await_load(&lobby, 0);
-        leave(&lobby, enter(&lobby, "127.0.0.2"));
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.2"));
         lobby_close(&lobby);
 }
 
@@ -291,9 +278,9 @@ static void expect_readmitted(unsigned max_connections)
         cr_assert_eq(lobby.acceptor.n_accepted, 1);
         limit(&lobby, 2, 0);
         expect_refused(&lobby, "127.0.0.1", REFUSED_SOURCE_LIMIT);
-        leave(&lobby, pair[0]);
-        leave(&lobby, enter(&lobby, "127.0.0.1"));
-        leave(&lobby, before);
+        lobby_leave(&lobby, pair[0]);
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.1"));
+        lobby_leave(&lobby, before);
         lobby_close(&lobby);
 }
 
@@ -320,7 +307,7 @@ Test(acceptor_sources, who_cannot_be_readmitted_does_not_count)
                 client_expect_reset(pair[0]);
                 close(pair[0]);
         }
-        leave(&lobby, enter(&lobby, "127.0.0.1"));
+        lobby_leave(&lobby, enter(&lobby, "127.0.0.1"));
         lobby_close(&lobby);
 }
 
@@ -366,6 +353,6 @@ Test(acceptor_sources, the_counts_are_exact_however_connections_come_and_go)
                 expect_refused(&lobby, source[i], REFUSED_SOURCE_LIMIT);
         cr_assert_eq(lobby.acceptor.n_refused[REFUSED_SOURCE_LIMIT], SOURCES);
         for (int i = 0; i < SOURCES * N; i++)
-                leave(&lobby, clients[i / N][i % N]);
+                lobby_leave(&lobby, clients[i / N][i % N]);
         lobby_close(&lobby);
 }

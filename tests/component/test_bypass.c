@@ -14,11 +14,6 @@
 
 TestSuite(bypass, .timeout = HANG_S);
 
-static uint64_t n_closed(const struct stage *stage, enum echo_reason reason)
-{
-        return stats_read(&stage->stats.closed[reason]);
-}
-
 /* A connection whose next turn takes the bypass. */
 static int open_stream(struct stage *stage)
 {
@@ -28,14 +23,6 @@ static int open_stream(struct stage *stage)
         stage_exchange(stage, client, 4 * CHUNK, CHUNK);
         cr_assert_gt(faults_n_calls(FAULT_SPLICE_OUT), n_before);
         return client;
-}
-
-static void finish(struct stage *stage, int client)
-{
-        client_half_close(client);
-        stage_await_closed(stage, stage->n_closed + 1);
-        client_expect_eof(client);
-        close(client);
 }
 
 static void send_pattern(int client, uint64_t offset, size_t length, int flags)
@@ -64,7 +51,7 @@ Test(bypass, a_stream_comes_back_whole_and_is_neither_read_nor_written)
         cr_assert_lt(faults_n_calls(FAULT_WRITE) - n_writes, 50);
         cr_assert_eq(stats_read(&stage.stats.received_bytes), 260 * CHUNK);
         cr_assert_eq(stats_read(&stage.stats.sent_bytes), 260 * CHUNK);
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -79,7 +66,7 @@ Test(bypass, messages_need_no_pipe)
                 stage_exchange(&stage, client, BYPASS_WORTHWHILE - 1, BYPASS_WORTHWHILE - 1);
         cr_assert_eq(faults_n_calls(FAULT_PIPE2), 0);
         cr_assert_eq(faults_n_calls(FAULT_SPLICE_IN), 0);
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -99,7 +86,7 @@ Test(bypass, a_stream_that_has_become_messages_is_read_and_written_again)
         cr_assert_eq(faults_n_calls(FAULT_SPLICE_IN), n_spliced);
         stage_exchange(&stage, client, 4 * CHUNK, CHUNK);
         cr_assert_gt(faults_n_calls(FAULT_SPLICE_IN), n_spliced);
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -113,7 +100,7 @@ Test(bypass, one_pipe_serves_all_connections)
                 clients[i] = open_stream(&stage);
         cr_assert_eq(faults_n_calls(FAULT_PIPE2), 1);
         for (unsigned i = 0; i < 10; i++)
-                finish(&stage, clients[i]);
+                stage_finish(&stage, clients[i]);
         stage_close(&stage);
 }
 
@@ -136,7 +123,7 @@ Test(bypass, delivers_everything_wherever_the_socket_stops_to_take)
         faults_cut_writes(5000);
         stage_exchange(&stage, client, 64 * CHUNK, CHUNK);
         faults_clear();
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -153,10 +140,8 @@ Test(bypass, half_close_behind_a_stream_that_nobody_reads_delivers_everything)
         client_half_close(client);
         stage_turn(&stage);
         stage_receive(&stage, client, 0, sent);
-        stage_await_closed(&stage, 1);
-        client_expect_eof(client);
-        close(client);
-        cr_assert_eq(n_closed(&stage, ECHO_EOF), 1);
+        stage_expect_end(&stage, client, 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_EOF), 1);
         stage_close(&stage);
 }
 
@@ -171,9 +156,9 @@ Test(bypass, a_reset_in_mid_stream_ends_it)
         stage_fill(&stage, client);
         client_abort(client);
         stage_await_closed(&stage, 1);
-        cr_assert_eq(n_closed(&stage, ECHO_RESET), 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_RESET), 1);
         stage_exchange(&stage, neighbour, 64 * CHUNK, CHUNK);
-        finish(&stage, neighbour);
+        stage_finish(&stage, neighbour);
         stage_close(&stage);
 }
 
@@ -193,7 +178,7 @@ static void expect_urgent_byte_in_place(size_t before)
         send_pattern(client, before + 1, CHUNK, 0);
         client_half_close(client);
         stage_await_closed(&stage, 1);
-        cr_assert_eq(n_closed(&stage, ECHO_EOF), 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_EOF), 1);
         cr_assert_eq(stats_read(&stage.stats.sent_bytes) - already_sent, before + 1 + CHUNK);
         client_receive_pattern(client, 0, before + 1 + CHUNK);
         client_expect_eof(client);
@@ -219,7 +204,7 @@ static void expect_detour(enum fault_target target, int error)
         stage_exchange(&stage, client, 64 * CHUNK, CHUNK);
         cr_assert(faults_have_struck());
         faults_clear();
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -248,14 +233,9 @@ static void expect_end_by(enum fault_target target, int error, enum echo_reason 
                 faults_cut_write(1000); /* the rest is read out of the pipe */
         faults_fail(target, 1, 1, error);
         send_pattern(client, 0, CHUNK, 0);
-        stage_await_closed(&stage, 1);
-        cr_assert(faults_have_struck());
-        faults_clear();
-        cr_assert_eq(n_closed(&stage, reason), 1, "%s", strerror(error));
-        client_expect_reset(client);
-        close(client);
+        stage_expect_fault(&stage, client, error, reason);
         stage_exchange(&stage, neighbour, 8 * CHUNK, CHUNK);
-        finish(&stage, neighbour);
+        stage_finish(&stage, neighbour);
         stage_close(&stage);
 }
 
@@ -332,8 +312,8 @@ Test(bypass, no_byte_of_one_stream_reaches_another_whichever_call_fails)
                 cut = cuts[i];
                 faults_force_each(run_two_streams, &stage);
         }
-        cr_assert_gt(n_closed(&stage, ECHO_ERROR), 0);
-        cr_assert_gt(n_closed(&stage, ECHO_RESET), 0);
+        cr_assert_gt(stage_n_closed(&stage, ECHO_ERROR), 0);
+        cr_assert_gt(stage_n_closed(&stage, ECHO_RESET), 0);
         stage_close(&stage);
 }
 

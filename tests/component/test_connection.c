@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,20 +10,6 @@
 
 TestSuite(connection, .timeout = HANG_S);
 
-static uint64_t n_closed(const struct stage *stage, enum echo_reason reason)
-{
-        return stats_read(&stage->stats.closed[reason]);
-}
-
-/* The client has said all it had to say; the connection ends after it. */
-static void finish(struct stage *stage, int client)
-{
-        client_half_close(client);
-        stage_await_closed(stage, stage->n_closed + 1);
-        client_expect_eof(client);
-        close(client);
-}
-
 Test(connection, echoes_every_byte_in_order)
 {
         struct stage stage;
@@ -31,10 +18,10 @@ Test(connection, echoes_every_byte_in_order)
         stage_open(&stage);
         client = stage_connect(&stage);
         stage_exchange(&stage, client, 8 << 20, 1 << 20);
-        finish(&stage, client);
+        stage_finish(&stage, client);
         cr_assert_eq(stats_read(&stage.stats.received_bytes), 8 << 20);
         cr_assert_eq(stats_read(&stage.stats.sent_bytes), 8 << 20);
-        cr_assert_eq(n_closed(&stage, ECHO_EOF), 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_EOF), 1);
         stage_close(&stage);
 }
 
@@ -46,8 +33,8 @@ Test(connection, echoes_on_a_unix_socket)
         stage_open(&stage);
         client = stage_connect_unix(&stage);
         stage_exchange(&stage, client, 1 << 20, 100000);
-        finish(&stage, client);
-        cr_assert_eq(n_closed(&stage, ECHO_EOF), 1);
+        stage_finish(&stage, client);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_EOF), 1);
         stage_close(&stage);
 }
 
@@ -62,7 +49,7 @@ Test(connection, survives_reads_of_every_size)
                 faults_cut_reads(length);
                 stage_exchange(&stage, client, 64, 64);
         }
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -80,7 +67,7 @@ Test(connection, delivers_everything_when_a_write_is_cut_at_any_byte)
                 cr_assert_eq(stats_read(&stage.stats.pending_bytes), 0, "after a cut at %zu", cut);
                 faults_clear();
         }
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -96,7 +83,7 @@ Test(connection, delivers_everything_when_every_write_is_cut)
                 stage_exchange(&stage, client, 200, 64);
                 faults_clear();
         }
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -114,7 +101,7 @@ Test(connection, half_close_delivers_pending_output_before_fin)
                 stage_await_closed(&stage, 1);
                 client_receive(client, (char[16]){0}, 16);
                 client_expect_eof(client);
-                cr_assert_eq(n_closed(&stage, ECHO_EOF), 1);
+                cr_assert_eq(stage_n_closed(&stage, ECHO_EOF), 1);
                 close(client);
                 stage_close(&stage);
         }
@@ -133,10 +120,8 @@ Test(connection, half_close_with_a_full_window_delivers_everything)
         stage_turn(&stage);
         cr_assert_eq(stage.n_closed, 0);
         stage_receive(&stage, client, 0, sent);
-        stage_await_closed(&stage, 1);
-        client_expect_eof(client);
-        close(client);
-        cr_assert_eq(n_closed(&stage, ECHO_EOF), 1);
+        stage_expect_end(&stage, client, 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_EOF), 1);
         stage_close(&stage);
 }
 
@@ -158,7 +143,7 @@ Test(connection, holds_at_most_one_read_for_a_peer_that_does_not_read)
         cr_assert_eq(faults_n_calls(FAULT_READ), n_reads);
         cr_assert_eq(stats_read(&stage.stats.received_bytes), received);
         stage_receive(&stage, client, 0, sent);
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -187,7 +172,7 @@ Test(connection, peer_reset_ends_it)
         stage_open(&stage);
         client_abort(stage_connect(&stage));
         stage_await_closed(&stage, 1);
-        cr_assert_eq(n_closed(&stage, ECHO_RESET), 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_RESET), 1);
         stage_close(&stage);
 }
 
@@ -201,7 +186,7 @@ Test(connection, peer_reset_with_pending_output_ends_it)
         stage_fill(&stage, client);
         client_abort(client);
         stage_await_closed(&stage, 1);
-        cr_assert_eq(n_closed(&stage, ECHO_RESET), 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_RESET), 1);
         cr_assert_eq(stats_read(&stage.stats.pending_bytes), 0);
         stage_close(&stage);
 }
@@ -216,7 +201,7 @@ Test(connection, peer_gone_before_the_echo_is_written_does_not_kill)
         client_send(client, "never to be read", 16);
         close(client);
         stage_await_closed(&stage, 1);
-        cr_assert_eq(n_closed(&stage, ECHO_RESET), 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_RESET), 1);
         stage_close(&stage);
 }
 
@@ -234,7 +219,7 @@ Test(connection, urgent_bytes_come_back_in_line)
         stage_await(&stage, &stage.stats.sent_bytes, 7);
         client_receive(client, answer, 7);
         cr_assert_arr_eq(answer, "abc!def", 7);
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -251,7 +236,7 @@ Test(connection, reset_all_resets_every_connection)
         connection_reset_all(&stage.context);
         connection_reset_all(&stage.context); /* the second time there are none left */
         stage_await_closed(&stage, 3);
-        cr_assert_eq(n_closed(&stage, ECHO_DRAIN), 3);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_DRAIN), 3);
         client_expect_reset(idle);
         client_expect_reset(stuck);
         close(idle);
@@ -300,7 +285,7 @@ Test(connection, nothing_is_allocated_while_the_socket_takes_everything)
         echo_messages(&stage, client, 10000);
         cr_assert_eq(faults_n_allocations(), n_before);
         cr_assert_eq(faults_n_calls(FAULT_WRITE) - n_writes, 10000);
-        finish(&stage, client);
+        stage_finish(&stage, client);
         stage_close(&stage);
 }
 
@@ -310,10 +295,80 @@ Test(connection, a_closed_connections_memory_serves_the_next)
         unsigned n_before;
 
         stage_open(&stage);
-        finish(&stage, stage_connect(&stage));
+        stage_finish(&stage, stage_connect(&stage));
         n_before = faults_n_calls(FAULT_MMAP);
         for (int i = 0; i < 20; i++)
-                finish(&stage, stage_connect(&stage));
+                stage_finish(&stage, stage_connect(&stage));
         cr_assert_eq(faults_n_calls(FAULT_MMAP), n_before);
+        stage_close(&stage);
+}
+
+/* A client that has said something before anybody took its connection over. */
+static int connect_and_say(struct stage *stage, const char *text)
+{
+        const struct address peer = {.family = AF_UNIX};
+        int pair[2];
+
+        tcp_pair(pair);
+        client_send(pair[0], text, strlen(text));
+        cr_assert_eq(recv(pair[1], (char[1]){0}, 1, MSG_PEEK), 1);
+        cr_assert_eq(connection_open(&stage->context, &(struct arrival){pair[1], peer, "stage"}),
+                     0);
+        return pair[0];
+}
+
+Test(connection, what_is_there_when_it_is_taken_over_comes_back_without_a_turn)
+{
+        struct stage stage;
+        char answer[5];
+        int client;
+
+        stage_open(&stage);
+        client = connect_and_say(&stage, "hello");
+        cr_assert_eq(stats_read(&stage.stats.sent_bytes), 5);
+        client_receive(client, answer, 5);
+        cr_assert_arr_eq(answer, "hello", 5);
+        stage_exchange(&stage, client, 100, 100);
+        stage_finish(&stage, client);
+        stage_close(&stage);
+}
+
+Test(connection, a_client_that_has_gone_when_it_is_taken_over_is_no_surprise)
+{
+        struct stage stage;
+        int pair[2];
+
+        stage_open(&stage);
+        for (int i = 0; i < 10; i++) {
+                tcp_pair(pair);
+                close(pair[0]);
+                cr_assert_eq(
+                        connection_open(&stage.context, &(struct arrival){.descriptor = pair[1],
+                                                                          .listener = "stage"}),
+                        0);
+                stage_await_closed(&stage, (unsigned)i + 1);
+        }
+        cr_assert_eq(stage_n_closed(&stage, ECHO_EOF), 10);
+        stage_close(&stage);
+}
+
+Test(connection, clients_that_are_silent_at_first_are_soon_not_asked_any_more)
+{
+        const unsigned n = 200;
+        struct stage stage;
+        unsigned n_before;
+        int clients[200], speaker;
+
+        stage_open(&stage);
+        n_before = faults_n_calls(FAULT_READ);
+        for (unsigned i = 0; i < n; i++)
+                clients[i] = stage_connect(&stage);
+        cr_assert_leq(faults_n_calls(FAULT_READ) - n_before, 8);
+        for (unsigned i = 0; i < n; i++)
+                stage_finish(&stage, clients[i]);
+        speaker = connect_and_say(&stage, "x");
+        stage_await(&stage, &stage.stats.sent_bytes, 1);
+        client_receive(speaker, (char[1]){0}, 1);
+        stage_finish(&stage, speaker);
         stage_close(&stage);
 }

@@ -10,11 +10,6 @@
 
 TestSuite(connection_faults, .timeout = HANG_S);
 
-static uint64_t n_closed(const struct stage *stage, enum echo_reason reason)
-{
-        return stats_read(&stage->stats.closed[reason]);
-}
-
 static void init_context(void *user)
 {
         struct poller *poller = user;
@@ -70,8 +65,8 @@ Test(connection_faults, each_call_that_fails_ends_no_more_than_its_connection)
 
         stage_open(&stage);
         faults_force_each(open_and_echo, &stage);
-        cr_assert_gt(n_closed(&stage, ECHO_EOF), 0);
-        cr_assert_eq(n_closed(&stage, ECHO_ERROR), 3, "2 reads, the write");
+        cr_assert_gt(stage_n_closed(&stage, ECHO_EOF), 0);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_ERROR), 3, "2 reads, the write");
         stage_close(&stage);
 }
 
@@ -89,7 +84,7 @@ Test(connection_faults, each_call_that_fails_with_pending_output_leaves_nothing)
         stage_open(&stage);
         faults_force_each(open_and_echo_in_two_parts, &stage);
         /* read: 2, write: 3, the copy, epoll_ctl: 2 */
-        cr_assert_eq(n_closed(&stage, ECHO_ERROR), 8);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_ERROR), 8);
         stage_close(&stage);
 }
 
@@ -102,12 +97,7 @@ static void expect_end_by(enum fault_target target, int error, enum echo_reason 
         client = stage_connect(&stage);
         faults_fail(target, 1, 1, error);
         client_send(client, "text", 4);
-        stage_await_closed(&stage, 1);
-        cr_assert(faults_have_struck());
-        cr_assert_eq(n_closed(&stage, reason), 1, "%s", strerror(error));
-        client_expect_reset(client);
-        close(client);
-        faults_clear();
+        stage_expect_fault(&stage, client, error, reason);
         stage_close(&stage);
 }
 
@@ -132,11 +122,8 @@ static void expect_no_harm_by(enum fault_target target, unsigned nth, int error)
         faults_fail(target, nth, 5, error);
         stage_exchange(&stage, client, 64, 64);
         faults_clear();
-        client_half_close(client);
-        stage_await_closed(&stage, 1);
-        client_expect_eof(client);
-        close(client);
-        cr_assert_eq(n_closed(&stage, ECHO_EOF), 1);
+        stage_finish(&stage, client);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_EOF), 1);
         stage_close(&stage);
 }
 
@@ -163,12 +150,7 @@ Test(connection_faults, out_of_memory_for_pending_output_resets)
         faults_cut_write(2);
         faults_fail(FAULT_MALLOC, 1, 1, ENOMEM);
         client_send(client, "text", 4);
-        stage_await_closed(&stage, 1);
-        cr_assert(faults_have_struck());
-        faults_clear();
-        client_expect_reset(client);
-        close(client);
-        cr_assert_eq(n_closed(&stage, ECHO_ERROR), 1);
+        stage_expect_fault(&stage, client, ENOMEM, ECHO_ERROR);
         cr_assert_eq(stats_read(&stage.stats.sent_bytes), 2);
         cr_assert_eq(stats_read(&stage.stats.pending_bytes), 0);
         stage_exchange(&stage, neighbour, 1000, 100);
@@ -187,12 +169,7 @@ static void expect_reset_when_the_watch_fails(unsigned nth)
         faults_cut_write(2);
         faults_fail(FAULT_EPOLL_CTL, nth, 1, ENOMEM);
         client_send(client, "text", 4);
-        stage_await_closed(&stage, 1);
-        cr_assert(faults_have_struck());
-        cr_assert_eq(n_closed(&stage, ECHO_ERROR), 1);
-        client_expect_reset(client);
-        close(client);
-        faults_clear();
+        stage_expect_fault(&stage, client, ENOMEM, ECHO_ERROR);
         stage_close(&stage);
 }
 
@@ -218,11 +195,7 @@ Test(connection_faults, a_pending_write_that_fails_resets)
                 faults_cut_write(2);
                 faults_fail(FAULT_WRITE, 2, 1, cases[i].error);
                 client_send(client, "text", 4);
-                stage_await_closed(&stage, 1);
-                cr_assert_eq(n_closed(&stage, cases[i].reason), 1);
-                client_expect_reset(client);
-                close(client);
-                faults_clear();
+                stage_expect_fault(&stage, client, cases[i].error, cases[i].reason);
                 stage_close(&stage);
         }
 }

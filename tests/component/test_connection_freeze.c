@@ -13,17 +13,9 @@
 #include "stage.h"
 #include "util.h"
 
-/* How late a timeout may be. */
-#define LATE_MS 100
-
-static void end_clock(void)
-{
-        frozen_clock_end();
-}
-
 TestSuite(connection_freeze, .timeout = HANG_S);
 TestSuite(connection_freeze_timeouts, .timeout = HANG_S, .init = frozen_clock_begin,
-          .fini = end_clock);
+          .fini = frozen_clock_end);
 
 /* Everything that is on `from` goes to `to`; returns how many connections. */
 static unsigned move(struct stage *from, struct stage *to)
@@ -66,14 +58,6 @@ static void close_two(struct stage *first, struct stage *second)
         stage_close(second);
 }
 
-static void leave(struct stage *stage, int client)
-{
-        client_half_close(client);
-        stage_await_closed(stage, 1);
-        client_expect_eof(client);
-        close(client);
-}
-
 Test(connection_freeze, an_open_connection_goes_on)
 {
         struct stage first, second;
@@ -84,7 +68,7 @@ Test(connection_freeze, an_open_connection_goes_on)
         stage_exchange(&first, client, 1000, 100);
         cr_assert_eq(move(&first, &second), 1);
         stage_exchange(&second, client, 100000, 5000);
-        leave(&second, client);
+        stage_finish(&second, client);
         close_two(&first, &second);
 }
 
@@ -115,7 +99,7 @@ Test(connection_freeze, pending_bytes_go_along_in_order)
         cr_assert_gt(stats_read(&second.stats.pending_bytes), 0);
         stage_receive(&second, client, 0, sent);
         cr_assert_eq(stats_read(&second.stats.pending_bytes), 0);
-        leave(&second, client);
+        stage_finish(&second, client);
         close_two(&first, &second);
 }
 
@@ -185,7 +169,7 @@ Test(connection_freeze, a_reset_that_came_meanwhile_is_found)
         client_abort(client);
         cr_assert_eq(move(&first, &second), 1);
         stage_await_closed(&second, 1);
-        cr_assert_eq(stats_read(&second.stats.closed[ECHO_RESET]), 1);
+        cr_assert_eq(stage_n_closed(&second, ECHO_RESET), 1);
         close_two(&first, &second);
 }
 
@@ -240,21 +224,6 @@ Test(connection_freeze, what_cannot_be_taken_up_can_be_freed)
         stage_close(&stage);
 }
 
-/* Lets the time pass, from one timer to the next, until the connection ends. */
-static void expect_end(struct stage *stage, uint64_t due_ms, enum echo_reason reason)
-{
-        while (stage->n_closed == 0) {
-                int next_ms = uv_backend_timeout(&stage->loop);
-
-                cr_assert_geq(next_ms, 0, "no timer is set");
-                frozen_clock_advance((uint64_t)next_ms);
-                stage_turn(stage);
-        }
-        cr_assert_geq(stage->closed_ms, due_ms);
-        cr_assert_leq(stage->closed_ms, due_ms + LATE_MS);
-        cr_assert_eq(stats_read(&stage->stats.closed[reason]), 1, "for another reason");
-}
-
 static void set_limits(struct stage *first, struct stage *second,
                        const struct connection_limits *limits)
 {
@@ -265,10 +234,8 @@ static void set_limits(struct stage *first, struct stage *second,
 /* So much time passes; then the connection moves, which takes some, too. */
 static void move_after(struct stage *first, struct stage *second, uint64_t ms)
 {
-        frozen_clock_advance(ms / 2);
-        stage_turn(first);
-        frozen_clock_advance(ms - ms / 2);
-        stage_turn(second);
+        stage_advance(first, ms / 2);
+        stage_advance(second, ms - ms / 2);
         cr_assert_eq(move(first, second), 1);
 }
 
@@ -283,7 +250,7 @@ Test(connection_freeze_timeouts, idle_timeout_counts_from_the_last_byte_before)
         client = stage_connect_unix(&first);
         due_ms = uv_now(&first.loop) + 10000;
         move_after(&first, &second, 9000);
-        expect_end(&second, due_ms, ECHO_IDLE_TIMEOUT);
+        stage_expect_timeout(&second, due_ms, ECHO_IDLE_TIMEOUT);
         client_expect_eof(client);
         close(client);
         close_two(&first, &second);
@@ -300,7 +267,7 @@ Test(connection_freeze_timeouts, max_lifetime_counts_from_the_opening_before)
         client = stage_connect(&first);
         due_ms = uv_now(&first.loop) + 10000;
         move_after(&first, &second, 9000);
-        expect_end(&second, due_ms, ECHO_MAX_LIFETIME);
+        stage_expect_timeout(&second, due_ms, ECHO_MAX_LIFETIME);
         client_expect_eof(client);
         close(client);
         close_two(&first, &second);
@@ -317,11 +284,10 @@ Test(connection_freeze_timeouts, write_timeout_counts_from_the_last_progress_bef
         client = stage_connect_unix(&first);
         stage_fill(&first, client);
         /* The first look at what the kernel holds counts as progress. */
-        frozen_clock_advance(100);
-        stage_turn(&first);
+        stage_advance(&first, 100);
         active_ms = uv_now(&first.loop);
         move_after(&first, &second, 9000);
-        expect_end(&second, active_ms + 10000, ECHO_WRITE_TIMEOUT);
+        stage_expect_timeout(&second, active_ms + 10000, ECHO_WRITE_TIMEOUT);
         close(client);
         close_two(&first, &second);
 }
@@ -338,18 +304,16 @@ Test(connection_freeze_timeouts, one_that_flushes_goes_on_to_its_end)
         sent = stage_fill(&first, client);
         move_after(&first, &second, 11000);
         cr_assert_eq(second.n_closed, 0);
-        frozen_clock_advance(100);
-        stage_turn(&second);
+        stage_advance(&second, 100);
         /* It reads no more: what was read comes back, and then the end. */
         sent = stats_read(&first.stats.received_bytes);
         stage_receive(&second, client, 0, sent);
         while (second.n_closed == 0) {
-                frozen_clock_advance(100);
-                stage_turn(&second);
+                stage_advance(&second, 100);
         }
         client_expect_eof(client);
         close(client);
-        cr_assert_eq(stats_read(&second.stats.closed[ECHO_MAX_LIFETIME]), 1);
+        cr_assert_eq(stage_n_closed(&second, ECHO_MAX_LIFETIME), 1);
         close_two(&first, &second);
 }
 
@@ -365,17 +329,15 @@ Test(connection_freeze_timeouts, one_that_lingers_goes_on_to_its_end)
         stage_await(&first, &first.stats.sent_bytes, 4);
         move_after(&first, &second, 11000);
         /* Its end has been said on one of the two, and the client has not read. */
-        frozen_clock_advance(100);
-        stage_turn(&second);
+        stage_advance(&second, 100);
         cr_assert_eq(move(&second, &first), 1);
         cr_assert_eq(second.n_closed, 1, "it has left");
         client_receive(client, (char[4]){0}, 4);
         client_expect_eof(client);
         while (first.n_closed < 2) {
-                frozen_clock_advance(100);
-                stage_turn(&first);
+                stage_advance(&first, 100);
         }
         close(client);
-        cr_assert_eq(stats_read(&first.stats.closed[ECHO_MAX_LIFETIME]), 1);
+        cr_assert_eq(stage_n_closed(&first, ECHO_MAX_LIFETIME), 1);
         close_two(&first, &second);
 }

@@ -11,15 +11,8 @@
 #include "frozen_clock.h"
 #include "stage.h"
 
-/* How late a timeout may be. */
-#define LATE_MS 100
-
-static void end_clock(void)
-{
-        frozen_clock_end();
-}
-
-TestSuite(connection_timeouts, .timeout = HANG_S, .init = frozen_clock_begin, .fini = end_clock);
+TestSuite(connection_timeouts, .timeout = HANG_S, .init = frozen_clock_begin,
+          .fini = frozen_clock_end);
 
 /* A connection under these limits; opened at uv_now(). */
 static int begin(struct stage *stage, const struct connection_limits *limits)
@@ -32,28 +25,6 @@ static int begin(struct stage *stage, const struct connection_limits *limits)
 static void set_limits(struct stage *stage, const struct connection_limits *limits)
 {
         connection_set_limits(&stage->context, limits);
-}
-
-static void advance(struct stage *stage, uint64_t ms)
-{
-        frozen_clock_advance(ms);
-        stage_turn(stage);
-}
-
-/* Lets the time pass, from one timer to the next, until the connection ends. */
-static void expect_end(struct stage *stage, uint64_t due_ms, enum echo_reason reason)
-{
-        while (stage->n_closed == 0) {
-                int next_ms = uv_backend_timeout(&stage->loop);
-
-                cr_assert_geq(next_ms, 0, "no timer is set");
-                advance(stage, (uint64_t)next_ms);
-        }
-        cr_assert_geq(stage->closed_ms, due_ms, "early by %llu ms",
-                      (unsigned long long)(due_ms - stage->closed_ms));
-        cr_assert_leq(stage->closed_ms, due_ms + LATE_MS, "late by %llu ms",
-                      (unsigned long long)(stage->closed_ms - due_ms));
-        cr_assert_eq(stats_read(&stage->stats.closed[reason]), 1, "for another reason");
 }
 
 static void end_with_eof(struct stage *stage, int client)
@@ -99,7 +70,8 @@ Test(connection_timeouts, each_length_of_idle_timeout_is_kept)
                 int client = begin(&stage,
                                    &(struct connection_limits){.idle_timeout_ms = lengths_ms[i]});
 
-                expect_end(&stage, uv_now(&stage.loop) + lengths_ms[i], ECHO_IDLE_TIMEOUT);
+                stage_expect_timeout(&stage, uv_now(&stage.loop) + lengths_ms[i],
+                                     ECHO_IDLE_TIMEOUT);
                 end_with_eof(&stage, client);
                 frozen_clock_advance(3); /* begin at another place between two ticks */
         }
@@ -120,11 +92,11 @@ Test(connection_timeouts, activity_restarts_idle_timeout)
         int client = begin(&stage, &(struct connection_limits){.idle_timeout_ms = 1000});
 
         for (int i = 0; i < 10; i++) {
-                advance(&stage, 900);
+                stage_advance(&stage, 900);
                 stage_exchange(&stage, client, 1, 1);
         }
         acknowledge(client);
-        expect_end(&stage, uv_now(&stage.loop) + 1000, ECHO_IDLE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 1000, ECHO_IDLE_TIMEOUT);
         end_with_eof(&stage, client);
 }
 
@@ -135,7 +107,7 @@ Test(connection_timeouts, idle_timeout_with_pending_output_resets)
         int client = begin(&stage, &(struct connection_limits){.idle_timeout_ms = 1000});
 
         make_pending(&stage, client);
-        expect_end(&stage, uv_now(&stage.loop) + 1000, ECHO_IDLE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 1000, ECHO_IDLE_TIMEOUT);
         end_with_reset(&stage, client);
 }
 
@@ -144,9 +116,9 @@ Test(connection_timeouts, write_timeout_resets)
         struct stage stage;
         int client = begin(&stage, &(struct connection_limits){.write_timeout_ms = 1000});
 
-        advance(&stage, 5000);
+        stage_advance(&stage, 5000);
         make_pending(&stage, client);
-        expect_end(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
         end_with_reset(&stage, client);
 }
 
@@ -156,7 +128,7 @@ Test(connection_timeouts, write_timeout_resets_a_peer_whose_window_is_full)
         int client = begin(&stage, &(struct connection_limits){.write_timeout_ms = 1000});
 
         stage_fill(&stage, client);
-        expect_end(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
         end_with_reset(&stage, client);
 }
 
@@ -167,10 +139,10 @@ Test(connection_timeouts, progress_restarts_write_timeout)
 
         make_pending(&stage, client);
         for (int i = 0; i < 7; i++) {
-                advance(&stage, 900);
+                stage_advance(&stage, 900);
                 make_progress(&stage);
         }
-        expect_end(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
         end_with_reset(&stage, client);
 }
 
@@ -180,11 +152,11 @@ Test(connection_timeouts, write_timeout_ends_when_the_output_is_flushed)
         int client = begin(&stage, &(struct connection_limits){.write_timeout_ms = 1000});
 
         make_pending(&stage, client);
-        advance(&stage, 900);
+        stage_advance(&stage, 900);
         faults_clear();
         stage_await(&stage, &stage.stats.sent_bytes, 8);
         for (int i = 0; i < 10; i++)
-                advance(&stage, 900);
+                stage_advance(&stage, 900);
         cr_assert_eq(stage.n_closed, 0);
         client_half_close(client);
         stage_await_closed(&stage, 1);
@@ -199,7 +171,7 @@ Test(connection_timeouts, the_earlier_of_two_timeouts_decides)
                                                                .write_timeout_ms = 1000});
 
         make_pending(&stage, client);
-        expect_end(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
         end_with_reset(&stage, client);
 }
 
@@ -210,21 +182,17 @@ Test(connection_timeouts, max_lifetime_closes_a_busy_connection)
         uint64_t due_ms = uv_now(&stage.loop) + 5000;
 
         for (int i = 0; i < 9; i++) {
-                advance(&stage, 550);
+                stage_advance(&stage, 550);
                 stage_exchange(&stage, client, 64, 64);
         }
-        while (!client_is_readable(client, 0)) {
-                int next_ms = uv_backend_timeout(&stage.loop);
-
-                cr_assert_geq(next_ms, 0, "no timer is set");
-                advance(&stage, (uint64_t)next_ms);
-        }
+        while (!client_is_readable(client, 0))
+                stage_advance_to_timer(&stage);
         cr_assert_geq(uv_now(&stage.loop), due_ms);
         cr_assert_leq(uv_now(&stage.loop), due_ms + LATE_MS);
         client_expect_eof(client);
         close(client);
         stage_await_closed(&stage, 1);
-        cr_assert_eq(stats_read(&stage.stats.closed[ECHO_MAX_LIFETIME]), 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_MAX_LIFETIME), 1);
         stage_close(&stage);
 }
 
@@ -238,8 +206,8 @@ Test(connection_timeouts, at_max_lifetime_unread_input_does_not_spoil_what_was_s
         client_send(client, "last", 4);
         stage_await(&stage, &stage.stats.sent_bytes, 68);
         client_send(client, "unread", 6); /* comes in together with the end of the lifetime */
-        advance(&stage, 1100);
-        advance(&stage, LATE_MS);
+        stage_advance(&stage, 1100);
+        stage_advance(&stage, LATE_MS);
         client_receive(client, answer, 4);
         cr_assert_arr_eq(answer, "last", 4);
         close(client);
@@ -254,14 +222,14 @@ Test(connection_timeouts, max_lifetime_flushes_pending_output_before_fin)
         char answer[8];
 
         make_pending(&stage, client);
-        advance(&stage, 1100);
-        advance(&stage, 1000);
+        stage_advance(&stage, 1100);
+        stage_advance(&stage, 1000);
         cr_assert_eq(stage.n_closed, 0, "the output is still pending");
         faults_clear();
         stage_await_closed(&stage, 1);
         client_receive(client, answer, 8);
         cr_assert_arr_eq(answer, "pending.", 8);
-        cr_assert_eq(stats_read(&stage.stats.closed[ECHO_MAX_LIFETIME]), 1);
+        cr_assert_eq(stage_n_closed(&stage, ECHO_MAX_LIFETIME), 1);
         end_with_eof(&stage, client);
 }
 
@@ -272,9 +240,9 @@ Test(connection_timeouts, after_max_lifetime_a_stuck_peer_is_reset_at_write_time
                                                                .write_timeout_ms = 3000});
 
         make_pending(&stage, client);
-        advance(&stage, 500);
+        stage_advance(&stage, 500);
         make_progress(&stage);
-        expect_end(&stage, uv_now(&stage.loop) + 3000, ECHO_WRITE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 3000, ECHO_WRITE_TIMEOUT);
         end_with_reset(&stage, client);
 }
 
@@ -286,10 +254,10 @@ Test(connection_timeouts, nothing_ends_without_limits)
         stage_turn(&stage);
         cr_assert(!uv_loop_alive(&stage.loop), "a timer is set");
         for (int i = 0; i < 30; i++)
-                advance(&stage, 86400000);
+                stage_advance(&stage, 86400000);
         make_pending(&stage, client);
         for (int i = 0; i < 30; i++)
-                advance(&stage, 86400000);
+                stage_advance(&stage, 86400000);
         cr_assert_eq(stage.n_closed, 0);
         faults_clear();
         client_abort(client);
@@ -303,9 +271,9 @@ Test(connection_timeouts, a_shorter_limit_applies_to_an_open_connection)
         int client = begin(&stage, &(struct connection_limits){.idle_timeout_ms = 3600000});
         uint64_t opened_ms = uv_now(&stage.loop);
 
-        advance(&stage, 500);
+        stage_advance(&stage, 500);
         set_limits(&stage, &(struct connection_limits){.idle_timeout_ms = 1000});
-        expect_end(&stage, opened_ms + 1000, ECHO_IDLE_TIMEOUT);
+        stage_expect_timeout(&stage, opened_ms + 1000, ECHO_IDLE_TIMEOUT);
         end_with_eof(&stage, client);
 }
 
@@ -314,9 +282,9 @@ Test(connection_timeouts, a_limit_that_has_passed_already_applies_at_once)
         struct stage stage;
         int client = begin(&stage, &(struct connection_limits){0});
 
-        advance(&stage, 5000);
+        stage_advance(&stage, 5000);
         set_limits(&stage, &(struct connection_limits){.idle_timeout_ms = 1000});
-        expect_end(&stage, uv_now(&stage.loop), ECHO_IDLE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop), ECHO_IDLE_TIMEOUT);
         end_with_eof(&stage, client);
 }
 
@@ -326,9 +294,9 @@ Test(connection_timeouts, a_longer_limit_applies_to_an_open_connection)
         int client = begin(&stage, &(struct connection_limits){.idle_timeout_ms = 1000});
         uint64_t opened_ms = uv_now(&stage.loop);
 
-        advance(&stage, 500);
+        stage_advance(&stage, 500);
         set_limits(&stage, &(struct connection_limits){.idle_timeout_ms = 5000});
-        expect_end(&stage, opened_ms + 5000, ECHO_IDLE_TIMEOUT);
+        stage_expect_timeout(&stage, opened_ms + 5000, ECHO_IDLE_TIMEOUT);
         end_with_eof(&stage, client);
 }
 
@@ -338,11 +306,11 @@ Test(connection_timeouts, a_limit_taken_away_and_given_back_applies)
         int client = begin(&stage, &(struct connection_limits){.idle_timeout_ms = 1000});
 
         set_limits(&stage, &(struct connection_limits){0});
-        advance(&stage, 5000);
+        stage_advance(&stage, 5000);
         cr_assert_eq(stage.n_closed, 0);
         stage_exchange(&stage, client, 1, 1);
         set_limits(&stage, &(struct connection_limits){.idle_timeout_ms = 1000});
-        expect_end(&stage, uv_now(&stage.loop) + 1000, ECHO_IDLE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 1000, ECHO_IDLE_TIMEOUT);
         end_with_eof(&stage, client);
 }
 
@@ -353,9 +321,9 @@ Test(connection_timeouts, a_new_write_timeout_applies_to_what_is_stuck_already)
         int client = begin(&stage, &(struct connection_limits){0});
 
         make_pending(&stage, client);
-        advance(&stage, 100);
+        stage_advance(&stage, 100);
         set_limits(&stage, &(struct connection_limits){.write_timeout_ms = 1000});
-        expect_end(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 1000, ECHO_WRITE_TIMEOUT);
         end_with_reset(&stage, client);
 }
 
@@ -369,9 +337,9 @@ Test(connection_timeouts, many_that_are_due_at_once_all_end)
         set_limits(&stage, &(struct connection_limits){.idle_timeout_ms = 1000});
         for (int i = 0; i < 50; i++) {
                 clients[i] = stage_connect(&stage);
-                advance(&stage, 10);
+                stage_advance(&stage, 10);
         }
-        advance(&stage, 100000);
+        stage_advance(&stage, 100000);
         cr_assert_eq(stage.n_closed, 50);
         for (int i = 0; i < 50; i++) {
                 client_expect_eof(clients[i]);
@@ -402,7 +370,7 @@ Test(connection_timeouts, the_close_record_has_bytes_duration_and_reason)
                                                                .log_connections = true});
 
         stage_exchange(&stage, client, 1234, 1234);
-        expect_end(&stage, uv_now(&stage.loop) + 1000, ECHO_IDLE_TIMEOUT);
+        stage_expect_timeout(&stage, uv_now(&stage.loop) + 1000, ECHO_IDLE_TIMEOUT);
         cr_assert_eq(faults_n_logged("closed peer=unix listener=stage in=1234 out=1234 "
                                      "duration=1.0"),
                      1);

@@ -57,8 +57,7 @@ Test(figures, a_listener_that_is_gone_keeps_its_count)
 
         lobby_open(&lobby, 10);
         lobby_serve_one(&lobby);
-        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_listen(&lobby, "127.0.0.2", 0);
         lobby_turn_often(&lobby);
         figures = collect(&lobby);
         cr_assert_eq(figures.n_listeners, 2);
@@ -100,14 +99,12 @@ Test(figures, drops_go_on_where_they_were_when_a_listener_comes_back)
         cr_assert_gt(before.listeners[0].queue.n_drops, 0);
         for (unsigned i = 0; i < 6; i++)
                 close(clients[i]);
-        lobby_set_listeners(&lobby, 1, "127.0.0.2", 0);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_listen(&lobby, "127.0.0.2", 0);
         lobby_turn_often(&lobby);
         after = collect(&lobby);
         cr_assert_not(after.listeners[0].has_queue, "it is gone");
         figures_free(&after);
-        lobby_set_listeners(&lobby, 1, "127.0.0.1", port);
-        cr_assert_eq(lobby_apply(&lobby), 0);
+        lobby_listen(&lobby, "127.0.0.1", port);
         after = collect(&lobby);
         cr_assert(after.listeners[0].has_queue);
         cr_assert_geq(after.listeners[0].queue.n_drops, before.listeners[0].queue.n_drops);

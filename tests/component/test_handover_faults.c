@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,12 +17,8 @@
 #include "handover.h"
 #include "inherited.h"
 #include "lobby.h"
-#include "parcel.h"
-#include "passage.h"
-#include "sealed_memory.h"
 #include "stage.h"
 #include "successor.h"
-#include "util.h"
 
 #define N_CLIENTS 3
 
@@ -237,11 +232,10 @@ static void *manage(void *user)
         return NULL;
 }
 
-static void manager_start(struct manager *manager, const char *directory)
+static void manager_start(struct manager *manager, const char *path)
 {
         *manager = (struct manager){.address.sun_family = AF_UNIX};
-        snprintf(manager->address.sun_path, sizeof(manager->address.sun_path), "%s/notify",
-                 directory);
+        snprintf(manager->address.sun_path, sizeof(manager->address.sun_path), "%s", path);
         manager->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         cr_assert_eq(bind(manager->socket, (struct sockaddr *)&manager->address,
                           sizeof(manager->address)),
@@ -291,6 +285,7 @@ static void expect_served_or_reset(struct scene *scene)
 
 static void leave_and_take_over(void *user)
 {
+        const struct place *place = user;
         struct inherited inherited;
         struct manager manager;
         struct scene scene;
@@ -298,7 +293,7 @@ static void leave_and_take_over(void *user)
         struct handover handover = {&next.acceptor, &next.pool, &inherited};
 
         faults_postpone();
-        manager_start(&manager, user);
+        manager_start(&manager, place->path);
         scene_open(&scene);
         cr_assert_eq(handover_store(&scene.handover, 100), 0);
         manager_stop(&manager);
@@ -322,91 +317,19 @@ static void leave_and_take_over(void *user)
 
 Test(handover_faults, the_next_one_serves_all_that_systemd_has_kept)
 {
-        char directory[64];
+        struct place place = make_place();
 
-        make_directory(directory);
-        leave_and_take_over(directory);
+        leave_and_take_over(&place);
         cr_assert_eq(faults_n_logged("took over 3 connections"), 1);
-        cr_assert_eq(rmdir(directory), 0);
+        leave_place(&place);
         expect_no_leaks();
 }
 
 Test(handover_faults, after_each_call_that_fails_the_next_one_serves_or_resets)
 {
-        char directory[64];
+        struct place place = make_place();
 
-        make_directory(directory);
-        faults_force_each(leave_and_take_over, directory);
-        cr_assert_eq(rmdir(directory), 0);
+        faults_force_each(leave_and_take_over, &place);
+        leave_place(&place);
         expect_no_leaks();
-}
-
-Test(sealed_memory, is_what_was_put_in)
-{
-        const void *bytes;
-        size_t length;
-        int descriptor = sealed_memory_new("some bytes", 10);
-
-        cr_assert_geq(descriptor, 0);
-        cr_assert_eq(sealed_memory_map(descriptor, &bytes, &length), 0);
-        cr_assert_eq(length, 10);
-        cr_assert_eq(memcmp(bytes, "some bytes", 10), 0);
-        cr_assert_eq(write(descriptor, "x", 1), -1, "it can be written to");
-        cr_assert_eq(ftruncate(descriptor, 3), -1, "it can be cut");
-        sealed_memory_unmap(bytes, length);
-        close(descriptor);
-}
-
-Test(sealed_memory, what_is_not_sealed_is_refused)
-{
-        const void *bytes;
-        size_t length;
-        int descriptor = memfd_create("open", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-        cr_assert_eq(sealed_memory_map(descriptor, &bytes, &length), -EPERM);
-        close(descriptor);
-        cr_assert_lt(sealed_memory_map(STDERR_FILENO, &bytes, &length), 0);
-        descriptor = sealed_memory_new("", 0);
-        cr_assert_eq(sealed_memory_map(descriptor, &bytes, &length), -EINVAL);
-        close(descriptor);
-}
-
-static unsigned n_unpacked;
-
-static void on_unpacked(void *user, int descriptor)
-{
-        (void)user;
-        n_unpacked++;
-        close(descriptor);
-}
-
-Test(parcel, gives_back_all_that_was_put_in)
-{
-        struct parcels parcels;
-        int *copies = calloc(900, sizeof(*copies)), pair[2];
-        unsigned n_before = count_descriptors();
-
-        unix_pair(pair);
-        for (int i = 0; i < 900; i++)
-                copies[i] = pair[0];
-        cr_assert_eq(parcels_pack(&parcels, copies, 900), 0);
-        cr_assert_eq(parcels.n_parcels, 1);
-        cr_assert_not(parcel_unpack(pair[0], on_unpacked, NULL), "a stream is no parcel");
-        cr_assert(parcel_unpack(parcels.descriptors[0], on_unpacked, NULL));
-        cr_assert_eq(n_unpacked, 900);
-        free(parcels.descriptors);
-        free(copies);
-        close(pair[0]);
-        close(pair[1]);
-        cr_assert_eq(count_descriptors(), n_before);
-        expect_no_leaks();
-}
-
-Test(parcel, without_descriptors_there_is_none)
-{
-        struct parcels parcels;
-
-        cr_assert_eq(parcels_pack(&parcels, NULL, 0), 0);
-        cr_assert_eq(parcels.n_parcels, 0);
-        parcels_close(&parcels);
 }

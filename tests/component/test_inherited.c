@@ -3,21 +3,17 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "address.h"
-#include "client.h"
 #include "faults.h"
 #include "handed.h"
 #include "inherited.h"
-#include "lobby.h"
 #include "stage.h"
 
 TestSuite(inherited, .timeout = HANG_S);
@@ -55,6 +51,19 @@ static void legacy_open(struct legacy *legacy, size_t n, const int descriptors[]
         }
         legacy->n = n;
         cr_assert_eq(inherited_init(&legacy->inherited, FIRST, n, allocated), 0);
+}
+
+/* One socket, which the socket unit has bound to that address; returns its port. */
+static uint16_t legacy_open_one(struct legacy *legacy, int type, const char *address,
+                                bool is_v6_only)
+{
+        uint16_t port = 0;
+        int socket;
+
+        legacy_init(legacy);
+        socket = handed_socket(type, address, is_v6_only, &port);
+        legacy_open(legacy, 1, &socket, "echod.socket");
+        return port;
 }
 
 static void on_report(void *user, const char *problem)
@@ -125,12 +134,8 @@ Test(inherited, a_socket_is_found_by_its_address_whatever_its_name_and_place)
 Test(inherited, another_port_or_host_is_not_taken_for_it)
 {
         struct legacy legacy;
-        uint16_t port = 0;
-        int socket;
+        uint16_t port = legacy_open_one(&legacy, SOCK_STREAM, "127.0.0.1", false);
 
-        legacy_init(&legacy);
-        socket = handed_socket(SOCK_STREAM, "127.0.0.1", false, &port);
-        legacy_open(&legacy, 1, &socket, "echod.socket");
         cr_assert_eq(take(&legacy, "127.0.0.1", (uint16_t)(port + 1), false), -ENOENT);
         cr_assert_eq(take(&legacy, "127.0.0.2", port, false), -ENOENT);
         cr_assert_eq(take(&legacy, "::1", port, false), -ENOENT);
@@ -142,12 +147,8 @@ Test(inherited, another_port_or_host_is_not_taken_for_it)
 Test(inherited, any_port_stands_for_every_port)
 {
         struct legacy legacy;
-        uint16_t port = 0;
-        int socket;
 
-        legacy_init(&legacy);
-        socket = handed_socket(SOCK_STREAM, "127.0.0.1", false, &port);
-        legacy_open(&legacy, 1, &socket, "echod.socket");
+        legacy_open_one(&legacy, SOCK_STREAM, "127.0.0.1", false);
         cr_assert_eq(take(&legacy, "127.0.0.2", 0, false), -ENOENT);
         close_taken(take(&legacy, "127.0.0.1", 0, false));
         legacy_close(&legacy);
@@ -156,12 +157,8 @@ Test(inherited, any_port_stands_for_every_port)
 Test(inherited, a_dual_stack_socket_is_not_one_for_ipv6_only)
 {
         struct legacy legacy;
-        uint16_t port = 0;
-        int socket;
+        uint16_t port = legacy_open_one(&legacy, SOCK_STREAM, "::", false);
 
-        legacy_init(&legacy);
-        socket = handed_socket(SOCK_STREAM, "::", false, &port);
-        legacy_open(&legacy, 1, &socket, "echod.socket");
         cr_assert_eq(take(&legacy, "::", port, false), -ENOENT);
         close_taken(take(&legacy, "::", port, true));
         legacy_close(&legacy);
@@ -170,12 +167,8 @@ Test(inherited, a_dual_stack_socket_is_not_one_for_ipv6_only)
 Test(inherited, a_socket_for_ipv6_only_is_not_a_dual_stack_one)
 {
         struct legacy legacy;
-        uint16_t port = 0;
-        int socket;
+        uint16_t port = legacy_open_one(&legacy, SOCK_STREAM, "::", true);
 
-        legacy_init(&legacy);
-        socket = handed_socket(SOCK_STREAM, "::", true, &port);
-        legacy_open(&legacy, 1, &socket, "echod.socket");
         cr_assert_eq(take(&legacy, "::", port, true), -ENOENT);
         close_taken(take(&legacy, "::", port, false));
         legacy_close(&legacy);
@@ -183,21 +176,20 @@ Test(inherited, a_socket_for_ipv6_only_is_not_a_dual_stack_one)
 
 Test(inherited, a_unix_socket_is_found_by_its_path)
 {
-        char directory[64], path[80], other[80];
+        const struct place place = make_place();
+        char other[80];
         struct legacy legacy;
         int socket;
 
         legacy_init(&legacy);
-        make_directory(directory);
-        snprintf(path, sizeof(path), "%s/socket", directory);
-        snprintf(other, sizeof(other), "%s/socke", directory);
-        socket = handed_unix_socket(path);
+        snprintf(other, sizeof(other), "%s/socke", place.directory);
+        socket = handed_unix_socket(place.path);
         legacy_open(&legacy, 1, &socket, "echod.socket");
         cr_assert_eq(take_path(&legacy, other), -ENOENT);
-        close_taken(take_path(&legacy, path));
+        close_taken(take_path(&legacy, place.path));
         legacy_close(&legacy);
-        cr_assert_eq(unlink(path), 0, "the file is the service manager's");
-        rmdir(directory);
+        cr_assert_eq(unlink(place.path), 0, "the file is the service manager's");
+        leave_place(&place);
 }
 
 /* `report` is what is said of the only descriptor. */
@@ -257,12 +249,8 @@ Test(inherited, what_is_no_listening_stream_socket_is_named)
 Test(inherited, a_datagram_socket_is_never_taken_for_a_listener)
 {
         struct legacy legacy;
-        uint16_t port = 0;
-        int socket;
+        uint16_t port = legacy_open_one(&legacy, SOCK_DGRAM, "127.0.0.1", false);
 
-        legacy_init(&legacy);
-        socket = handed_socket(SOCK_DGRAM, "127.0.0.1", false, &port);
-        legacy_open(&legacy, 1, &socket, "echod.socket");
         cr_assert_eq(take(&legacy, "127.0.0.1", port, false), -ENOENT);
         legacy_close(&legacy);
 }
@@ -302,16 +290,14 @@ Test(inherited, a_socket_units_socket_can_be_taken_again_but_not_one_that_was_le
 
 Test(inherited, what_was_left_and_nobody_wants_is_closed_without_a_word)
 {
-        char directory[64], path[80];
+        const struct place place = make_place();
         struct legacy legacy;
         uint16_t port = 0;
         int sockets[4];
 
         legacy_init(&legacy);
-        make_directory(directory);
-        snprintf(path, sizeof(path), "%s/socket", directory);
         sockets[0] = handed_socket(SOCK_STREAM, "127.0.0.1", false, &port);
-        sockets[1] = handed_unix_socket(path);
+        sockets[1] = handed_unix_socket(place.path);
         tcp_pair(&sockets[2]);
         legacy_open(&legacy, 4, sockets,
                     INHERITED_LISTENER ":" INHERITED_LISTENER ":" INHERITED_CONNECTION
@@ -320,24 +306,22 @@ Test(inherited, what_was_left_and_nobody_wants_is_closed_without_a_word)
         cr_assert_eq(legacy.n_reports, 0);
         cr_assert_eq(count_descriptors(), legacy.n_descriptors);
         legacy_close(&legacy);
-        cr_assert_eq(rmdir(directory), 0, "the socket's file is left");
+        leave_place(&place);
 }
 
 Test(inherited, a_unix_socket_whose_file_has_gone_is_not_taken_over)
 {
-        char directory[64], path[80];
+        const struct place place = make_place();
         struct legacy legacy;
         int socket;
 
         legacy_init(&legacy);
-        make_directory(directory);
-        snprintf(path, sizeof(path), "%s/socket", directory);
-        socket = handed_unix_socket(path);
-        cr_assert_eq(unlink(path), 0);
+        socket = handed_unix_socket(place.path);
+        cr_assert_eq(unlink(place.path), 0);
         legacy_open(&legacy, 1, &socket, INHERITED_LISTENER);
-        cr_assert_eq(take_path(&legacy, path), -ENOENT);
+        cr_assert_eq(take_path(&legacy, place.path), -ENOENT);
         legacy_close(&legacy);
-        rmdir(directory);
+        leave_place(&place);
 }
 
 Test(inherited, all_of_one_name_are_the_takers_in_their_order)
@@ -401,12 +385,8 @@ Test(inherited, a_copy_that_cannot_be_had_is_an_error_and_no_bind)
 {
         struct rlimit limit, none;
         struct legacy legacy;
-        uint16_t port = 0;
-        int socket;
+        uint16_t port = legacy_open_one(&legacy, SOCK_STREAM, "127.0.0.1", false);
 
-        legacy_init(&legacy);
-        socket = handed_socket(SOCK_STREAM, "127.0.0.1", false, &port);
-        legacy_open(&legacy, 1, &socket, "echod.socket");
         getrlimit(RLIMIT_NOFILE, &limit);
         none = (struct rlimit){.rlim_cur = 4, .rlim_max = limit.rlim_max};
         setrlimit(RLIMIT_NOFILE, &none);

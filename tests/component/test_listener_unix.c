@@ -1,7 +1,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,27 +12,6 @@
 #include "stage.h"
 
 TestSuite(listener_unix, .timeout = HANG_S);
-
-/* A directory and a path in it. */
-struct place {
-        char directory[64];
-        char path[80];
-};
-
-static struct place make_place(void)
-{
-        struct place place;
-
-        make_directory(place.directory);
-        snprintf(place.path, sizeof(place.path), "%s/socket", place.directory);
-        return place;
-}
-
-/* Expects that the directory is empty, and removes it. */
-static void leave(const struct place *place)
-{
-        cr_assert_eq(rmdir(place->directory), 0, "%s: %s", place->directory, strerror(errno));
-}
 
 static mode_t mode_of(const char *path)
 {
@@ -76,7 +54,7 @@ Test(listener_unix, accepts_and_removes_its_file_at_close)
         serve_one(&porch, place.path);
         listener_close(porch.listener);
         porch_close(&porch);
-        leave(&place);
+        leave_place(&place);
 }
 
 struct attempt {
@@ -105,7 +83,7 @@ Test(listener_unix, each_call_that_fails_at_open_leaves_nothing)
         attempt.options = porch_unix(place.path);
         faults_force_each(open_and_close, &attempt);
         porch_close(&attempt.porch);
-        leave(&place);
+        leave_place(&place);
 }
 
 Test(listener_unix, a_stale_file_is_replaced)
@@ -120,7 +98,7 @@ Test(listener_unix, a_stale_file_is_replaced)
         serve_one(&porch, place.path);
         listener_close(porch.listener);
         porch_close(&porch);
-        leave(&place);
+        leave_place(&place);
 }
 
 Test(listener_unix, a_live_socket_is_refused)
@@ -138,7 +116,7 @@ Test(listener_unix, a_live_socket_is_refused)
         serve_one(&porch, place.path);
         listener_close(porch.listener);
         porch_close(&porch);
-        leave(&place);
+        leave_place(&place);
 }
 
 /* Its queue is full, so that a look whether anybody is there gets no answer. */
@@ -163,7 +141,7 @@ Test(listener_unix, a_live_socket_with_a_full_queue_is_refused)
         close(clients[1]);
         listener_close(porch.listener);
         porch_close(&porch);
-        leave(&place);
+        leave_place(&place);
 }
 
 Test(listener_unix, a_file_that_is_no_socket_is_kept)
@@ -177,7 +155,7 @@ Test(listener_unix, a_file_that_is_no_socket_is_kept)
         cr_assert_eq(porch_try(&porch, &options), -EADDRINUSE);
         porch_close(&porch);
         cr_assert_eq(unlink(place.path), 0);
-        leave(&place);
+        leave_place(&place);
 }
 
 Test(listener_unix, a_directory_that_does_not_exist_is_an_error)
@@ -207,7 +185,7 @@ Test(listener_unix, a_file_that_another_has_put_in_its_place_is_kept)
         serve_one(&porch, place.path);
         listener_close(porch.listener);
         porch_close(&porch);
-        leave(&place);
+        leave_place(&place);
 }
 
 Test(listener_unix, has_the_mode_that_was_asked_for_whatever_the_umask)
@@ -228,7 +206,7 @@ Test(listener_unix, has_the_mode_that_was_asked_for_whatever_the_umask)
                 listener_close(porch.listener);
                 porch_close(&porch);
         }
-        leave(&place);
+        leave_place(&place);
 }
 
 Test(listener_unix, mode_changes_while_it_listens)
@@ -248,7 +226,7 @@ Test(listener_unix, mode_changes_while_it_listens)
         cr_assert_eq(mode_of(place.path), 0600);
         listener_close(porch.listener);
         porch_close(&porch);
-        leave(&place);
+        leave_place(&place);
 }
 
 Test(listener_unix, a_retired_one_first_serves_its_queue)
@@ -269,7 +247,7 @@ Test(listener_unix, a_retired_one_first_serves_its_queue)
         for (int i = 0; i < 100; i++)
                 close(clients[i]);
         porch_close(&porch);
-        leave(&place);
+        leave_place(&place);
 }
 
 Test(listener_unix, a_retired_one_with_nobody_waiting_may_be_closed_at_once)
@@ -283,7 +261,7 @@ Test(listener_unix, a_retired_one_with_nobody_waiting_may_be_closed_at_once)
         cr_assert(listener_retire(porch.listener, false));
         listener_close(porch.listener);
         porch_close(&porch);
-        leave(&place);
+        leave_place(&place);
 }
 
 Test(listener_unix, finish_accepts_the_queue_of_a_paused_one)
@@ -303,5 +281,5 @@ Test(listener_unix, finish_accepts_the_queue_of_a_paused_one)
         for (int i = 0; i < 50; i++)
                 close(clients[i]);
         porch_close(&porch);
-        leave(&place);
+        leave_place(&place);
 }

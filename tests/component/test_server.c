@@ -22,7 +22,8 @@
 TestSuite(server, .timeout = HANG_S);
 
 /* A directory with a configuration file and the Unix socket that it names. */
-static char directory[64], file[80], path[80];
+static struct place place;
+static char file[80];
 
 static unsigned n_ready; /* how often the server has said so */
 static int client;
@@ -41,7 +42,8 @@ static void write_listeners(const char *listener)
 {
         char text[400];
 
-        snprintf(text, sizeof(text), "listeners = ( { address = \"%s\"; }%s );", path, listener);
+        snprintf(text, sizeof(text), "listeners = ( { address = \"%s\"; }%s );", place.path,
+                 listener);
         write_config(text);
 }
 
@@ -59,15 +61,14 @@ static void write_everything(void)
         snprintf(
                 text, sizeof(text),
                 "listeners = ( { address = \"%s\"; }, { address = \"127.0.0.1\"; port = 0; } );\n" METRICS,
-                path);
+                place.path);
         write_config(text);
 }
 
 static void begin(void)
 {
-        make_directory(directory);
-        snprintf(file, sizeof(file), "%s/conf", directory);
-        snprintf(path, sizeof(path), "%s/socket", directory);
+        place = make_place();
+        snprintf(file, sizeof(file), "%s/conf", place.directory);
         write_listeners("");
         warm_up();
 }
@@ -75,7 +76,7 @@ static void begin(void)
 static void end(void)
 {
         unlink(file);
-        cr_assert_eq(rmdir(directory), 0, "something is left in %s", directory);
+        leave_place(&place);
 }
 
 static int run(void (*on_ready)(void))
@@ -95,7 +96,7 @@ static int run(void (*on_ready)(void))
                 r = server_run(&config, &origin, 0, argv);
         config_free(&config);
         cr_assert_eq(count_descriptors(), n_descriptors + (client > 0), "descriptors are left");
-        cr_assert_eq(access(path, F_OK), -1, "the socket's file is left");
+        cr_assert_eq(access(place.path, F_OK), -1, "the socket's file is left");
         return r;
 }
 
@@ -107,7 +108,7 @@ static void terminate(void)
 /* A client that sends a text, and says no more. */
 static void bring_client(void)
 {
-        client = client_connect_unix(path);
+        client = client_connect_unix(place.path);
         client_send(client, "text", 4);
 }
 
@@ -205,7 +206,7 @@ Test(server, drain_timeout_resets_what_is_open)
 
         begin();
         snprintf(text, sizeof(text), "drain_timeout = 0.01; listeners = ( { address = \"%s\"; } );",
-                 path);
+                 place.path);
         write_config(text);
         cr_assert_eq(run(bring_silent_client_and_terminate), 0);
         cr_assert_eq(faults_n_logged("drain_timeout: resetting 1 connections"), 1);

@@ -76,6 +76,14 @@ int client_connect(uint16_t port)
         return fd;
 }
 
+int client_enter(uint16_t port)
+{
+        int fd = client_connect(port);
+
+        client_echo(fd, "hello");
+        return fd;
+}
+
 int client_connect_with_buffer(uint16_t port, int receive_bytes)
 {
         int fd = patient_socket(AF_INET);

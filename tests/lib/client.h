@@ -13,6 +13,9 @@
 /* Connects to 127.0.0.1. */
 int client_connect(uint16_t port);
 
+/* The same, and sees that it is served. */
+int client_enter(uint16_t port);
+
 /* Connects to a literal address, IPv4 or IPv6. */
 int client_connect_to(const char *address, uint16_t port);
 

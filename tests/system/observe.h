@@ -102,6 +102,13 @@ static inline int connect_narrow(uint16_t port)
         return fd;
 }
 
+/* A client that sends so many bytes, gets them back, and ends its stream. */
+static inline void exchange_and_close(int client, uint64_t n)
+{
+        client_exchange(client, n, 1000);
+        close(client);
+}
+
 /* Sends the pattern on all sockets, reads on none, until none takes more; adds to `sent`. */
 static inline void fill_all(const int sockets[], uint64_t sent[], size_t n)
 {

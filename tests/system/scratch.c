@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "directory.h"
 
 /* Names the directory that holds those of all tests of a program. */
 #define PARENT "ECHOD_TEST_SCRATCH"
@@ -36,33 +37,29 @@ void scratch_make(void)
         chmod(directory, 0755);
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
-{
-        (void)status;
-        (void)type;
-        (void)place;
-        return remove(path);
-}
-
 void scratch_remove(void)
 {
-        nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        directory_remove(directory);
 }
 
 ReportHook(POST_ALL)(struct criterion_global_stats *stats)
 {
         (void)stats;
-        nftw(getenv(PARENT), remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        directory_remove(getenv(PARENT));
 }
 
 const char *scratch_path(const char *name)
 {
-        static char paths[8][PATH_MAX];
-        static unsigned next;
-        char *path = paths[next++ % 8];
+        return directory_path(directory, name);
+}
 
-        snprintf(path, PATH_MAX, "%s/%s", directory, name);
-        return path;
+const char *scratch_listener(const char *name)
+{
+        static char option[PATH_MAX + 64];
+
+        snprintf(option, sizeof(option), "listeners = ( { address = \"%s\"; } );",
+                 scratch_path(name));
+        return option;
 }
 
 const char *scratch_write(const char *name, const char *format, ...)

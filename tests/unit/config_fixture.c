@@ -2,8 +2,6 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <limits.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 #include <unistd.h>
 
 #include "config_table.h"
+#include "directory.h"
 
 struct loading loading;
 
@@ -34,14 +33,6 @@ void fixture_begin(void)
         cr_assert_eq(chdir(fixture_path("elsewhere")), 0);
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
-{
-        (void)status;
-        (void)type;
-        (void)ftw;
-        return remove(path);
-}
-
 static void loading_free(void)
 {
         for (size_t i = 0; i < loading.n_lines; i++)
@@ -54,17 +45,12 @@ void fixture_end(void)
 {
         loading_free();
         if (chdir("/") == 0)
-                nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+                directory_remove(directory);
 }
 
 const char *fixture_path(const char *name)
 {
-        static char paths[8][PATH_MAX];
-        static unsigned turn;
-        char *path = paths[turn++ % 8];
-
-        snprintf(path, PATH_MAX, "%s/%s", directory, name);
-        return path;
+        return directory_path(directory, name);
 }
 
 void write_bytes(const char *name, const void *bytes, size_t length)

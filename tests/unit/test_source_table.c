@@ -1,103 +1,12 @@
+/* Who is a source, and what it may do. */
+
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <sys/mman.h>
 
-#include "source_table.h"
-#include "util.h"
-
-#define MS UINT64_C(1000000)
-#define S  (1000 * MS)
-
-static struct source_table table;
-static bool is_out_of_memory;
-static uint64_t now_ns = 1000 * S; /* stands still unless a test moves it */
-
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size)
-{
-        return is_out_of_memory ? NULL : __real_realloc(memory, size);
-}
-
-void *__real_mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset)
-{
-        return is_out_of_memory ? MAP_FAILED
-                                : __real_mmap64(address, length, protection, flags, fd, offset);
-}
-
-static void open_table(void)
-{
-        source_table_init(&table, (const uint8_t[SIPHASH_KEY_SIZE]){"not random"});
-}
-
-static void close_table(void)
-{
-        source_table_destroy(&table);
-}
+#include "source_table_fixture.h"
 
 TestSuite(source_table, .init = open_table, .fini = close_table);
-
-static void limit(uint32_t max_connections, double rate)
-{
-        source_table_set_limits(&table, &(struct source_limits){max_connections, rate}, now_ns);
-}
-
-static int admit_address(const struct address *peer, struct source **ret_source)
-{
-        return source_table_admit(&table, peer, now_ns, ret_source);
-}
-
-static int admit(const char *peer, struct source **ret_source)
-{
-        struct address address;
-
-        cr_assert_eq(address_parse(&address, peer, 51000), 0, "%s", peer);
-        return admit_address(&address, ret_source);
-}
-
-/* For one that is counted and stays. */
-static struct source *enter(const char *peer)
-{
-        struct source *source;
-
-        cr_assert_eq(admit(peer, &source), SOURCE_ADMITTED, "%s", peer);
-        cr_assert_not_null(source);
-        return source;
-}
-
-/* For one that comes and goes at once. */
-static int visit(const char *peer)
-{
-        struct source *source;
-        int outcome = admit(peer, &source);
-
-        source_release(source);
-        return outcome;
-}
-
-/* The i-th of four thousand million clients. */
-static struct address nth(uint32_t i)
-{
-        return (struct address){
-                .family = AF_INET,
-                .ip = {(uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i},
-        };
-}
-
-/* What the table takes of memory: its buckets, and the slab's chunks. */
-static size_t memory(void)
-{
-        size_t bytes = table.capacity * sizeof(struct source *);
-
-        LIST_FOR_EACH_SAFE (node, following, &table.slab.chunks)
-                bytes += SLAB_CHUNK_SIZE;
-        return bytes;
-}
 
 Test(source_table, without_limits_nothing_is_entered)
 {
@@ -137,38 +46,36 @@ Test(source_table, sources_do_not_mind_each_other)
         source_release(second);
 }
 
-Test(source_table, an_ipv6_network_of_64_bits_is_one_source)
+/* Where one connection each is allowed: whether another one may come while the first is open. */
+static void expect_beside(const char *open, const char *peer, int expected)
 {
         struct source *source;
 
         limit(1, 0);
-        source = enter("2001:db8:0:1::1");
-        cr_assert_eq(visit("2001:db8:0:1:ffff:ffff:ffff:ffff"), SOURCE_OVER_LIMIT);
-        cr_assert_eq(visit("2001:db8:0:2::1"), SOURCE_ADMITTED);
-        cr_assert_eq(visit("2001:db8:0:0:ffff:ffff:ffff:ffff"), SOURCE_ADMITTED);
+        source = enter(open);
+        cr_assert_eq(visit(peer), expected, "%s beside %s", peer, open);
         source_release(source);
+}
+
+Test(source_table, an_ipv6_network_of_64_bits_is_one_source)
+{
+        const char *open = "2001:db8:0:1::1";
+
+        expect_beside(open, "2001:db8:0:1:ffff:ffff:ffff:ffff", SOURCE_OVER_LIMIT);
+        expect_beside(open, "2001:db8:0:2::1", SOURCE_ADMITTED);
+        expect_beside(open, "2001:db8:0:0:ffff:ffff:ffff:ffff", SOURCE_ADMITTED);
 }
 
 Test(source_table, a_mapped_address_is_the_ipv4_source)
 {
-        struct source *source;
-
-        limit(1, 0);
-        source = enter("192.0.2.1");
-        cr_assert_eq(visit("::ffff:192.0.2.1"), SOURCE_OVER_LIMIT);
-        cr_assert_eq(visit("::ffff:192.0.2.2"), SOURCE_ADMITTED);
-        source_release(source);
+        expect_beside("192.0.2.1", "::ffff:192.0.2.1", SOURCE_OVER_LIMIT);
+        expect_beside("192.0.2.1", "::ffff:192.0.2.2", SOURCE_ADMITTED);
 }
 
 Test(source_table, ipv6_networks_that_begin_like_an_ipv4_address_are_others)
 {
-        struct source *source;
-
-        limit(1, 0);
-        source = enter("32.1.13.184");
-        cr_assert_eq(visit("2001:db8::"), SOURCE_ADMITTED);
-        cr_assert_eq(visit("0:0:2001:db8::1"), SOURCE_ADMITTED);
-        source_release(source);
+        expect_beside("32.1.13.184", "2001:db8::", SOURCE_ADMITTED);
+        expect_beside("32.1.13.184", "0:0:2001:db8::1", SOURCE_ADMITTED);
 }
 
 Test(source_table, the_port_does_not_matter)
@@ -343,10 +250,9 @@ Test(source_table, a_rate_that_is_lifted_forgets_who_was_idle)
 {
         limit(0, 0.001);
         for (uint32_t i = 0; i < 1000; i++) {
-                struct address peer = nth(i);
                 struct source *source;
 
-                admit_address(&peer, &source);
+                admit_nth(i, &source);
         }
         cr_assert_eq(table.n_idle, 1000);
         limit(0, 0);
@@ -381,110 +287,6 @@ Test(source_table, counts_who_is_there_already_beyond_the_limit)
         source_release(second);
 }
 
-/* 64 bytes for each that is remembered, and two pointers at most for its bucket. */
-#define MEMORY_MAX (SOURCES_IDLE_MAX * (64 + 2 * sizeof(void *)) + 3 * SLAB_CHUNK_SIZE)
-
-Test(source_table, a_flood_from_a_million_addresses_costs_bounded_memory)
-{
-        struct source *source;
-
-        limit(0, 0.001);
-        for (uint32_t i = 0; i < 1000000; i++) {
-                struct address peer = nth(i);
-
-                cr_assert_eq(admit_address(&peer, &source), SOURCE_ADMITTED);
-                cr_assert_leq(table.n_sources, SOURCES_IDLE_MAX);
-        }
-        cr_assert_eq(table.n_idle, SOURCES_IDLE_MAX);
-        cr_assert_leq(memory(), (size_t)MEMORY_MAX, "%zu bytes", memory());
-        cr_assert_geq(table.n_buckets, table.n_sources);
-}
-
-Test(source_table, in_a_flood_the_one_goes_that_came_longest_ago)
-{
-        struct source *source;
-
-        limit(0, 0.001);
-        visit("192.0.2.1");
-        for (uint32_t i = 0; i < SOURCES_IDLE_MAX - 1; i++) {
-                struct address peer = nth(i);
-
-                admit_address(&peer, &source);
-        }
-        cr_assert_eq(visit("192.0.2.1"), SOURCE_OVER_RATE);
-        visit("192.0.2.2");
-        cr_assert_eq(visit("192.0.2.1"), SOURCE_ADMITTED);
-}
-
-Test(source_table, a_flood_does_not_touch_who_has_a_connection)
-{
-        struct source *source, *other;
-
-        limit(1, 0.001);
-        source = enter("192.0.2.1");
-        for (uint32_t i = 0; i < 2 * SOURCES_IDLE_MAX; i++) {
-                struct address peer = nth(i);
-
-                cr_assert_eq(admit_address(&peer, &other), SOURCE_ADMITTED);
-                source_release(other);
-        }
-        cr_assert_leq(table.n_sources, SOURCES_IDLE_MAX + 2);
-        cr_assert_eq(visit("192.0.2.1"), SOURCE_OVER_LIMIT);
-        source_release(source);
-}
-
-Test(source_table, after_a_flood_the_memory_is_given_back_by_and_by)
-{
-        struct source *source;
-
-        limit(0, 1);
-        for (uint32_t i = 0; i < 50000; i++) {
-                struct address peer = nth(i);
-
-                admit_address(&peer, &source);
-        }
-        now_ns += S;
-        for (unsigned i = 0; i < 50000 && table.n_sources > 1; i++) {
-                size_t before = table.n_sources;
-
-                visit("192.0.2.1");
-                cr_assert_geq(table.n_sources + 8, before, "no decision does much of it");
-                now_ns += S;
-        }
-        cr_assert_leq(table.n_sources, 1);
-        cr_assert_leq(table.slab.n_empty, 1);
-        cr_assert_leq(memory(), table.capacity * sizeof(void *) + 2 * SLAB_CHUNK_SIZE);
-}
-
-Test(source_table, all_are_found_while_the_table_grows)
-{
-        enum { N = 5000 };
-        static struct source *sources[N];
-
-        limit(1, 0);
-        for (uint32_t i = 0; i < N; i++) {
-                struct address peer = nth(i);
-                struct source *other;
-
-                cr_assert_eq(admit_address(&peer, &sources[i]), SOURCE_ADMITTED);
-                for (uint32_t j = 0; j <= i; j += 97) {
-                        peer = nth(j);
-                        cr_assert_eq(admit_address(&peer, &other), SOURCE_OVER_LIMIT);
-                }
-        }
-        for (uint32_t i = 0; i < N; i++) {
-                struct address peer = nth(i);
-                struct source *other;
-
-                cr_assert_eq(admit_address(&peer, &other), SOURCE_OVER_LIMIT);
-                cr_assert_eq(source_n_open(sources[i]), 1);
-        }
-        cr_assert_eq(table.n_sources, N);
-        cr_assert_geq(table.n_buckets, N);
-        for (uint32_t i = 0; i < N; i++)
-                source_release(sources[i]);
-}
-
 /* Counted by this thread, to be released by others. */
 #define PIPE_SIZE 64
 #define N_THREADS 3
@@ -511,9 +313,7 @@ Test(source_table, several_threads_count_out_what_one_counts_in)
         for (unsigned i = 0; i < N_THREADS; i++)
                 pthread_create(&threads[i], NULL, release_all, NULL);
         for (uint32_t i = 0; i < N_VISITS; i++) {
-                struct address peer = nth(i % 5);
-
-                cr_assert_eq(admit_address(&peer, &source), SOURCE_ADMITTED);
+                cr_assert_eq(admit_nth(i % 5, &source), SOURCE_ADMITTED);
                 source_release(atomic_exchange(&slots[i % PIPE_SIZE], source));
                 cr_assert_leq(table.n_sources, 5);
         }
@@ -526,64 +326,4 @@ Test(source_table, several_threads_count_out_what_one_counts_in)
         for (uint32_t i = 0; i < 5; i++)
                 visit("192.0.2.1");
         cr_assert_eq(table.n_sources, 0);
-}
-
-Test(source_table, without_memory_for_a_source_nothing_is_decided)
-{
-        const struct address peer = nth(1);
-        struct source *source;
-
-        limit(1, 0);
-        is_out_of_memory = true;
-        cr_assert_eq(admit("192.0.2.1", &source), -ENOMEM);
-        cr_assert_null(source);
-        cr_assert_eq(source_table_count(&table, &peer, &source), -ENOMEM);
-        cr_assert_null(source);
-        is_out_of_memory = false;
-        cr_assert_eq(visit("192.0.2.1"), SOURCE_ADMITTED);
-}
-
-Test(source_table, without_memory_for_more_buckets_all_are_found_still)
-{
-        struct source *source;
-
-        limit(0, 0.001);
-        visit("192.0.2.1"); /* the first buckets, and a chunk for a thousand sources */
-        is_out_of_memory = true;
-        for (uint32_t i = 0; i < 1000; i++) {
-                struct address peer = nth(i);
-
-                cr_assert_eq(admit_address(&peer, &source), SOURCE_ADMITTED);
-        }
-        is_out_of_memory = false;
-        for (uint32_t i = 0; i < 1000; i++) {
-                struct address peer = nth(i);
-
-                cr_assert_eq(admit_address(&peer, &source), SOURCE_OVER_RATE);
-        }
-        visit("192.0.2.2");
-        cr_assert_gt(table.capacity, 64);
-}
-
-Test(source_table, another_key_sorts_otherwise)
-{
-        struct source_table other;
-        struct source *source;
-        unsigned n_same = 0, n = 0;
-
-        source_table_init(&other, (const uint8_t[SIPHASH_KEY_SIZE]){1});
-        source_table_set_limits(&other, &(struct source_limits){.rate = 0.001}, now_ns);
-        limit(0, 0.001);
-        for (uint32_t i = 0; i < 32; i++) {
-                struct address peer = nth(i);
-
-                admit_address(&peer, &source);
-                source_table_admit(&other, &peer, now_ns, &source);
-        }
-        for (size_t i = 0; i < table.n_buckets; i++) {
-                n += table.buckets[i] != NULL;
-                n_same += table.buckets[i] && other.buckets[i];
-        }
-        cr_assert_lt(n_same, n);
-        source_table_destroy(&other);
 }
