@@ -11,6 +11,16 @@
 #define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS 1e6
 
+static inline uint64_t seconds_to_ns(double seconds)
+{
+        return (uint64_t)(seconds * (double)NS_PER_S);
+}
+
+static inline double ns_to_seconds(uint64_t ns)
+{
+        return (double)ns / (double)NS_PER_S;
+}
+
 struct alarm {
         uv_poll_t poll;
         int descriptor;

@@ -144,7 +144,7 @@ static const char USAGE[] =
         "  --bulk         streams instead of messages\n"
         "  --connect      connections instead of messages\n"
         "  --json         the result for machines\n"
-        "  --seed SEED    of what is sent (1)\n"
+        "  --seed SEED    of what is sent (another one each time)\n"
         "  -V, -h         print the version, or this help, and exit\n"
         "\n"
         "See echoc(1).\n";
@@ -306,7 +306,17 @@ static int take_options(struct arguments *arguments, uint32_t *ret_given, int ar
         return status;
 }
 
-/* What is not given depends on the mode; and no thread is without a connection. */
+/* So that two that run at once do not take each other's bytes for their own. */
+static uint64_t random_seed(void)
+{
+        uint32_t seed;
+
+        if (uv_random(NULL, NULL, &seed, sizeof(seed), 0, NULL) < 0)
+                seed = (uint32_t)uv_hrtime(); /* good enough to differ */
+        return seed;
+}
+
+/* What is not given depends on the mode, or on chance; and no thread is without a connection. */
 static void complete(struct arguments *arguments, uint32_t given)
 {
         arguments->n_threads = MIN(arguments->n_threads, arguments->n_connections);
@@ -314,6 +324,8 @@ static void complete(struct arguments *arguments, uint32_t given)
                 arguments->port = arguments->mode == MODE_STATUS ? 9007 : 7;
         if (!is_given(given, 'i'))
                 arguments->interval_s = arguments->mode == MODE_TRANSCRIPT ? 0.5 : 1;
+        if (!is_given(given, CODE_SEED))
+                arguments->seed = random_seed();
 }
 
 int arguments_take(struct arguments *ret_arguments, int argc, char **argv)
@@ -332,7 +344,6 @@ int arguments_take(struct arguments *ret_arguments, int argc, char **argv)
                 .depth = 1,
                 .seconds = 10,
                 .n_threads = 1,
-                .seed = 1,
         };
         if (!ret_arguments->texts)
                 return fputs("echoc: out of memory\n", stderr), STATUS_USAGE;

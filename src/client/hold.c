@@ -3,14 +3,16 @@
  *  1. open_some() opens a few connections at a time. On each, on_open() sends a message; when it is
  *     back the next connections follow. After the last one: begin_to_hold().
  *  2. After the time that was asked for, or at an interrupt: begin_to_end() sends once more on
- * each.
- *  3. When all answers are back, or late: close_all(), and the result.
+ * each. Whose answer is back half-closes, so that whatever comes after it is seen.
+ *  3. When the server has closed them all, or is late: close_all(), and the result.
  *
  * What can go wrong, each counted under its name, which the connection then keeps:
  *  - it cannot be opened;
  *  - it is reset or ended by the server: said at once, with the time;
  *  - the first or the last answer does not come in time;
  *  - other bytes come back.
+ *
+ * An interrupt while they are opened: those that are not open yet have not been tried.
  */
 
 #include "hold.h"
@@ -22,6 +24,7 @@
 
 #include "alarm.h"
 #include "exit_status.h"
+#include "fates.h"
 #include "interrupt.h"
 #include "link.h"
 #include "log.h"
@@ -31,11 +34,6 @@
 
 /* Connections whose first answer may be missing at once. */
 #define OPENING_MAX 64
-
-/* Connections whose loss is told one by one. */
-#define TOLD_MAX 10
-
-enum fate { FATE_GOOD, FATE_NOT_OPENED, FATE_RESET, FATE_ENDED, FATE_TIMEOUT, FATE_WRONG, N_FATES };
 
 enum phase { PHASE_OPENING, PHASE_HOLDING, PHASE_ENDING, PHASE_OVER };
 
@@ -48,8 +46,9 @@ struct held {
         uint32_t number;
         enum fate fate;
         uint64_t n_back; /* bytes */
-        bool is_up, is_settled, is_answered;
-        bool is_closed; /* or about to be */
+        bool is_up, is_settled;
+        bool is_answered; /* for the last time, and half-closed */
+        bool is_closed;   /* or about to be */
 };
 
 struct hold {
@@ -62,10 +61,10 @@ struct hold {
         struct pattern pattern;
         struct held *held;
         enum phase phase;
-        uint64_t started_ns, held_ns, ended_ns;
-        uint64_t n_started, n_settled, n_open, n_told, n_opened;
-        uint64_t n_answers_due; /* in the last phase */
-        uint64_t fates[N_FATES];
+        uint64_t held_ns, ended_ns; /* idle from then to then */
+        uint64_t n_started, n_settled, n_open, n_opened;
+        uint64_t n_abandoned; /* of those started, at an interrupt */
+        struct fates fates;
         bool is_opening_more; /* one is enough on the stack */
 };
 
@@ -83,50 +82,35 @@ static void on_closed(struct link *link);
 static const struct link_events LINK_EVENTS = {on_open, on_fill, on_bytes, on_end, on_closed};
 static const struct verifier_events VERIFIER_EVENTS = {on_good, on_fault};
 
-/* In the order of enum fate. */
-static const char *const FATES[N_FATES] = {
-        "good", "not opened", "reset", "ended by the server", "no answer", "wrong bytes",
-};
-
-static double seconds_since(uint64_t ns)
-{
-        return (double)(uv_hrtime() - ns) / (double)NS_PER_S;
-}
-
-static uint64_t in_ns(double seconds)
-{
-        return (uint64_t)(seconds * (double)NS_PER_S);
-}
-
-static void tell(struct hold *hold, const struct held *held, const char *what)
-{
-        hold->n_told++;
-        if (hold->n_told <= TOLD_MAX)
-                printf("connection %" PRIu32 ": %s after %.3f s\n", held->number, what,
-                       seconds_since(hold->started_ns));
-        else if (hold->n_told == TOLD_MAX + 1)
-                printf("further ones are only counted\n");
-}
-
-/* The first thing that goes wrong with a connection is its fate. */
 static void meet_fate(struct held *held, enum fate fate, const char *what)
 {
-        if (held->fate != FATE_GOOD)
-                return;
-        held->fate = fate;
-        held->hold->fates[fate]++;
-        tell(held->hold, held, what);
+        fates_meet(&held->hold->fates, &held->fate, held->number, fate, what);
 }
 
+static void close_held(struct held *held)
+{
+        held->is_closed = true;
+        link_close(&held->link);
+}
+
+/* Who is still waited for has no answer. */
 static void close_all(struct hold *hold)
 {
         if (hold->phase == PHASE_OVER)
                 return;
         hold->phase = PHASE_OVER;
-        hold->ended_ns = uv_hrtime();
-        for (uint64_t i = 0; i < hold->n_started; i++)
-                if (!hold->held[i].is_closed)
-                        link_close(&hold->held[i].link);
+        if (hold->ended_ns == 0)
+                hold->ended_ns = uv_hrtime();
+        for (uint64_t i = 0; i < hold->n_started; i++) {
+                struct held *held = &hold->held[i];
+
+                if (held->is_closed)
+                        continue;
+                verifier_settle(&held->verifier);
+                if (!held->is_answered)
+                        meet_fate(held, FATE_TIMEOUT, NULL);
+                close_held(held);
+        }
         interrupt_close(&hold->interrupt);
         alarm_close(&hold->deadline);
 }
@@ -140,8 +124,8 @@ static void begin_to_hold(struct hold *hold)
                 return;
         }
         printf("%" PRIu64 " of %" PRIu64 " open after %.3f s\n", hold->n_open,
-               hold->arguments->n_connections, seconds_since(hold->started_ns));
-        alarm_set(&hold->deadline, hold->held_ns + in_ns(hold->arguments->seconds));
+               hold->arguments->n_connections, ns_to_seconds(uv_hrtime() - hold->fates.began_ns));
+        alarm_set(&hold->deadline, hold->held_ns + seconds_to_ns(hold->arguments->seconds));
 }
 
 /* Its first answer is back, or it will not be. */
@@ -193,7 +177,7 @@ static void open_some(struct hold *hold)
                 open_one(hold, (uint32_t)hold->n_started++);
         hold->is_opening_more = false;
         if (hold->phase == PHASE_OPENING)
-                alarm_set(&hold->deadline, uv_hrtime() + in_ns(hold->arguments->timeout_s));
+                alarm_set(&hold->deadline, uv_hrtime() + seconds_to_ns(hold->arguments->timeout_s));
 }
 
 static void on_open(struct link *link)
@@ -211,16 +195,6 @@ static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t l
         verifier_fill(&CONTAINER_OF(link, struct held, link)->verifier, offset, bytes, length);
 }
 
-/* Its last one has come, or will not. */
-static void take_answer(struct held *held)
-{
-        if (held->is_answered)
-                return;
-        held->is_answered = true;
-        if (--held->hold->n_answers_due == 0)
-                close_all(held->hold);
-}
-
 static void on_bytes(struct link *link, const uint8_t *bytes, size_t length)
 {
         struct held *held = CONTAINER_OF(link, struct held, link);
@@ -229,8 +203,10 @@ static void on_bytes(struct link *link, const uint8_t *bytes, size_t length)
         verifier_feed(&held->verifier, bytes, length);
         if (held->n_back == hold->arguments->size)
                 settle(held);
-        else if (held->n_back == 2 * hold->arguments->size)
-                take_answer(held);
+        if (held->n_back < 2 * hold->arguments->size || held->is_answered)
+                return;
+        held->is_answered = true;
+        link_half_close(&held->link);
 }
 
 static void on_good(struct verifier *verifier, uint64_t from, uint64_t to)
@@ -258,8 +234,7 @@ static void time_out(struct hold *hold, uint64_t n_expected)
                 meet_fate(held, held->is_up ? FATE_TIMEOUT : FATE_NOT_OPENED,
                           held->is_up ? "no answer" : "no connection");
                 hold->n_open -= held->is_up;
-                held->is_closed = true;
-                link_close(&held->link);
+                close_held(held);
         }
 }
 
@@ -267,8 +242,8 @@ static void time_out(struct hold *hold, uint64_t n_expected)
 static void begin_to_end(struct hold *hold)
 {
         hold->phase = PHASE_ENDING;
-        hold->n_answers_due = hold->n_open;
-        alarm_set(&hold->deadline, uv_hrtime() + in_ns(hold->arguments->timeout_s));
+        hold->ended_ns = uv_hrtime();
+        alarm_set(&hold->deadline, uv_hrtime() + seconds_to_ns(hold->arguments->timeout_s));
         for (uint64_t i = 0; i < hold->n_started; i++)
                 if (!hold->held[i].is_closed)
                         link_send(&hold->held[i].link, hold->arguments->size);
@@ -297,11 +272,27 @@ static void on_deadline(void *user)
         }
 }
 
-/* The first one cuts the holding short, the second one everything. */
+/* No more of them than there are. */
+static void abandon_openings(struct hold *hold)
+{
+        for (uint64_t i = 0; i < hold->n_started; i++) {
+                struct held *held = &hold->held[i];
+
+                if (held->is_closed || held->is_up)
+                        continue;
+                hold->n_abandoned++;
+                close_held(held);
+        }
+        begin_to_hold(hold);
+}
+
+/* The first one cuts the opening and the holding short, the second one everything. */
 static void on_interrupt(void *user)
 {
         struct hold *hold = user;
 
+        if (hold->phase == PHASE_OPENING)
+                abandon_openings(hold);
         if (hold->phase == PHASE_HOLDING)
                 begin_to_end(hold);
         else if (hold->phase != PHASE_OVER)
@@ -317,14 +308,15 @@ static void on_end(struct link *link, int reason)
                 fail_to_open(held, reason);
                 return;
         }
-        meet_fate(held, reason == 0 ? FATE_ENDED : FATE_RESET,
-                  reason == 0 ? "ended by the server" : uv_strerror(reason));
+        verifier_settle(&held->verifier);
+        if (reason < 0)
+                meet_fate(held, FATE_RESET, uv_strerror(reason));
+        else if (!held->is_answered)
+                meet_fate(held, FATE_ENDED, "ended by the server");
         held->is_closed = true;
         hold->n_open--;
         settle(held);
-        if (hold->phase == PHASE_ENDING)
-                take_answer(held);
-        else if (hold->phase == PHASE_HOLDING && hold->n_open == 0)
+        if (hold->phase != PHASE_OPENING && hold->n_open == 0)
                 close_all(hold);
 }
 
@@ -346,10 +338,10 @@ static int start(struct hold *hold)
                 r = interrupt_start(&hold->interrupt, &hold->loop, on_interrupt, hold);
         if (r == 0)
                 r = alarm_init(&hold->deadline, &hold->loop, on_deadline, hold);
-        printf("HOLD %s: %" PRIu64 " connections for %g s.\n", hold->target->name,
+        printf("HOLD %s: %" PRIu64 " connections for %.15g s.\n", hold->target->name,
                hold->arguments->n_connections, hold->arguments->seconds);
         pattern_init(&hold->pattern, hold->arguments->seed);
-        hold->started_ns = hold->held_ns = uv_hrtime();
+        hold->held_ns = hold->fates.began_ns = uv_hrtime();
         if (r == 0)
                 open_some(hold);
         return r;
@@ -357,19 +349,15 @@ static int start(struct hold *hold)
 
 static int summarize(const struct hold *hold)
 {
-        uint64_t n = hold->arguments->n_connections, n_good = hold->n_opened;
-        const char *separator = ": ";
+        uint64_t n = hold->n_started - hold->n_abandoned;
+        uint64_t n_good = fates_good(&hold->fates, hold->n_opened);
+        uint64_t n_untried = hold->arguments->n_connections - n;
 
-        for (size_t fate = FATE_RESET; fate < N_FATES; fate++)
-                n_good -= hold->fates[fate];
         printf("%" PRIu64 " opened, held for %.3f s, %" PRIu64 " still echo, %" PRIu64 " lost",
-               hold->n_opened, (double)(hold->ended_ns - hold->held_ns) / (double)NS_PER_S, n_good,
-               n - n_good);
-        for (size_t fate = FATE_NOT_OPENED; fate < N_FATES; fate++)
-                if (hold->fates[fate] > 0) {
-                        printf("%s%" PRIu64 " %s", separator, hold->fates[fate], FATES[fate]);
-                        separator = ", ";
-                }
+               hold->n_opened, ns_to_seconds(hold->ended_ns - hold->held_ns), n_good, n - n_good);
+        fates_print(&hold->fates);
+        if (n_untried > 0)
+                printf("; %" PRIu64 " not tried", n_untried);
         putchar('\n');
         if (hold->n_opened == 0)
                 return STATUS_USAGE;

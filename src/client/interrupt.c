@@ -35,6 +35,12 @@ int interrupt_start(struct interrupt *interrupt, uv_loop_t *loop, void (*on_inte
 
 void interrupt_close(struct interrupt *interrupt)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(interrupt->handles); i++)
+        for (size_t i = 0; i < ARRAY_SIZE(interrupt->handles); i++) {
+                int number = interrupt->handles[i].signum;
+
                 uv_close((uv_handle_t *)&interrupt->handles[i], NULL);
+                /* libuv has it end the process again, and the result is still to be printed. */
+                if (number != 0)
+                        signal(number, SIG_IGN);
+        }
 }

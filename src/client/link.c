@@ -21,6 +21,9 @@
 
 #include "util.h"
 
+/* By one connection; the next one goes on after them. */
+#define SOURCES_TRIED 8
+
 static void on_event(uv_poll_t *poll, int status, int events);
 static void on_poll_closed(uv_handle_t *handle);
 
@@ -60,11 +63,12 @@ static void watch(struct link *link, int events)
 }
 
 /* Best effort: where it does not work, connecting says why. */
-static void choose_source(int descriptor, const struct target_address *address, uint64_t n)
+static void choose_source(int descriptor, const struct target *target,
+                          const struct target_address *address, uint64_t n)
 {
         struct sockaddr_in source;
 
-        if (!target_source(address, n, &source))
+        if (!target_source(target, address, n, &source))
                 return;
         /* The port is chosen at connect(), so that two targets can share it. */
         setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
@@ -72,7 +76,8 @@ static void choose_source(int descriptor, const struct target_address *address, 
 }
 
 /* A socket that is about to be connected, or a negative errno. */
-static int connect_socket(const struct target_address *address, uint64_t n)
+static int connect_socket(const struct target *target, const struct target_address *address,
+                          uint64_t n)
 {
         int family = address->sockaddr.ss_family, r;
         int descriptor = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -81,7 +86,7 @@ static int connect_socket(const struct target_address *address, uint64_t n)
                 return -errno;
         if (family != AF_UNIX)
                 setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-        choose_source(descriptor, address, n);
+        choose_source(descriptor, target, address, n);
         r = connect(descriptor, (const struct sockaddr *)&address->sockaddr, address->length);
         if (r < 0 && errno != EINPROGRESS) {
                 r = -errno;
@@ -89,6 +94,22 @@ static int connect_socket(const struct target_address *address, uint64_t n)
                 return r;
         }
         return descriptor;
+}
+
+/* Where the ports of a source are taken, by others or by connections that are hardly over, the next
+ * ones are tried. */
+static int connect_from_any_source(struct link_context *context,
+                                   const struct target_address *address)
+{
+        int r = connect_socket(context->target, address, context->n_opened);
+
+        for (unsigned i = 1; r == -EADDRNOTAVAIL && i < SOURCES_TRIED; i++) {
+                if (!target_has_sources(address))
+                        break;
+                context->n_opened += context->target->n_each_source;
+                r = connect_socket(context->target, address, context->n_opened);
+        }
+        return r;
 }
 
 /* Goes through the addresses that are left until one can be tried. */
@@ -103,7 +124,7 @@ static int begin_to_connect(struct link *link)
                         return r;
                 link->address = (uint32_t)((link->context->first_address + link->n_tried++) %
                                            target->n_addresses);
-                r = connect_socket(link_address(link), link->context->n_opened);
+                r = connect_from_any_source(link->context, link_address(link));
                 link->descriptor = r;
         }
         r = uv_poll_init(link->context->loop, &link->poll, link->descriptor);

@@ -27,7 +27,8 @@ struct link_context {
         uv_loop_t *loop;
         const struct target *target;
         size_t first_address; /* the one that has answered before */
-        uint64_t n_opened;    /* links so far, which decides where the next one comes from */
+        uint64_t n_opened;    /* links so far, which decides where the next one comes from; sources
+                                 without ports count as if all theirs were opened */
         uint8_t *buffer;      /* for reading, and for writing behind it */
 };
 

@@ -8,7 +8,8 @@
  *  - not all connect within OPENING_S: it begins with those that have;
  *  - none connects: exit status 2;
  *  - not everything is back DRAIN_S after the stop: what is missing is lost;
- *  - an interrupt: as if the time were over; a second one: as if DRAIN_S were.
+ *  - an interrupt: as if the time were over; while they connect it is over before it has begun;
+ *  - a second one: as if DRAIN_S were.
  */
 
 #include "load.h"
@@ -26,6 +27,7 @@
 #include "load_thread.h"
 #include "log.h"
 #include "open_files.h"
+#include "terminal.h"
 #include "util.h"
 
 #define OPENING_S 10
@@ -38,6 +40,7 @@ struct load {
         uv_async_t change;
         struct interrupt interrupt;
         struct alarm deadline, progress;
+        struct pattern pattern;
         struct load_thread **threads;
         enum load_phase phase;
         uint64_t started_ns, stopped_ns;
@@ -114,9 +117,10 @@ static int start(struct load *load)
         load->threads = calloc(n, sizeof(struct load_thread *));
         if (!load->threads)
                 return -ENOMEM;
+        pattern_init(&load->pattern, load->arguments->seed);
         for (unsigned i = 0; r == 0 && i < n; i++)
-                r = load_thread_start(&load->threads[i], load->arguments, load->target, i,
-                                      &load->change);
+                r = load_thread_start(&load->threads[i], load->arguments, load->target,
+                                      &load->pattern, i, &load->change);
         alarm_set(&load->deadline, uv_hrtime() + OPENING_S * NS_PER_S);
         return r;
 }
@@ -127,16 +131,17 @@ static void go(struct load *load)
         load->started_ns = load->progress_ns = uv_hrtime();
         for (size_t i = 0; i < load->arguments->n_threads; i++)
                 load_thread_go(load->threads[i], load->started_ns);
-        alarm_set(&load->deadline,
-                  load->started_ns + (uint64_t)(load->arguments->seconds * (double)NS_PER_S));
+        alarm_set(&load->deadline, load->started_ns + seconds_to_ns(load->arguments->seconds));
         if (load->shows_progress)
                 alarm_set(&load->progress, load->started_ns + NS_PER_S);
 }
 
 static void stop(struct load *load)
 {
-        load->phase = LOAD_DRAINING;
         load->stopped_ns = uv_hrtime();
+        if (load->phase == LOAD_OPENING)
+                load->started_ns = load->stopped_ns;
+        load->phase = LOAD_DRAINING;
         load->at_stop = add_up(load);
         command_all(load, load_thread_stop);
         alarm_set(&load->deadline, load->stopped_ns + DRAIN_S * NS_PER_S);
@@ -166,8 +171,8 @@ static void on_progress(void *user)
         uint64_t now_ns = uv_hrtime();
         struct load_totals now = add_up(load);
 
-        load_report_progress(&load->at_progress, &now,
-                             (double)(now_ns - load->progress_ns) / (double)NS_PER_S);
+        load_report_progress(&load->at_progress, &now, ns_to_seconds(now_ns - load->progress_ns),
+                             load->arguments->is_bulk, terminal_width(STDERR_FILENO));
         load->at_progress = now;
         load->progress_ns = now_ns;
         alarm_set(&load->progress, now_ns + NS_PER_S);
@@ -223,10 +228,12 @@ static int report(struct load *load, const struct histogram *latencies, int fail
 {
         const struct load_report report = {
                 .arguments = load->arguments,
-                .seconds = (double)(load->stopped_ns - load->started_ns) / (double)NS_PER_S,
+                .seconds = ns_to_seconds(load->stopped_ns - load->started_ns),
                 .at_stop = load->at_stop,
                 .at_end = add_up(load),
                 .latencies = latencies,
+                .n_columns = terminal_width(STDOUT_FILENO),
+                .is_utf8 = terminal_is_utf8(),
         };
 
         if (failure < 0)
@@ -236,7 +243,7 @@ static int report(struct load *load, const struct histogram *latencies, int fail
         if (load->arguments->is_json)
                 load_report_print_json(&report);
         else
-                load_report_print(&report, isatty(STDOUT_FILENO));
+                load_report_print(&report);
         return load_totals_bad(&report.at_end) > 0 ? STATUS_BAD : STATUS_GOOD;
 }
 
@@ -261,8 +268,8 @@ static void print_heading(const struct load *load)
         else
                 printf(", size: %" PRIu64 ", depth: %" PRIu64, arguments->size, arguments->depth);
         if (arguments->rate > 0)
-                printf(", %g messages a second", arguments->rate);
-        printf(", %g s.\n", arguments->seconds);
+                printf(", %.15g messages a second", arguments->rate);
+        printf(", %.15g s.\n", arguments->seconds);
 }
 
 int load_run(const struct arguments *arguments, const struct target *target)

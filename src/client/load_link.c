@@ -2,15 +2,18 @@
  * The happy path:
  *  1. load_link_open() begins to connect; on_open(). With --connect it begins only at 2.
  *  2. load_link_go() sends: as many messages as the depth allows, one byte, or without end.
- *  3. on_good() counts what came back, and sends the next; with --connect it closes, and begins
- *     again.
- *  4. load_link_stop(): once everything is back, half_close().
- *  5. The server ends the connection: on_end(), on_closed(), on_gone().
+ *  3. on_good() counts what came back, and sends the next.
+ *  4. load_link_stop(): once everything is back, half_close(). With --connect that is after the
+ *     first byte.
+ *  5. The server ends the connection: on_end(), on_closed(), on_gone(); with --connect it begins
+ *     again before.
  *
  * What can go wrong:
  *  - it cannot connect, or the connection ends early: counted, and the link is not opened again;
  *  - wrong bytes: counted, the first few remembered; the connection goes on;
- *  - not everything comes back until load_link_quit(): what is missing is counted.
+ *  - the server does not close, with --connect: load_link_sweep() does;
+ *  - not everything comes back until load_link_quit(): the answers that are missing are counted,
+ *    and the bytes are lost.
  */
 
 #include "load_link.h"
@@ -32,6 +35,7 @@ static void on_fault(struct verifier *verifier, const struct fault *fault);
 static void on_end(struct link *link, int reason);
 static void on_closed(struct link *link);
 static void begin(struct load_link *link);
+static void drop_due(struct load_link *link);
 
 static const struct link_events LINK_EVENTS = {on_open, on_fill, on_bytes, on_end, on_closed};
 static const struct verifier_events VERIFIER_EVENTS = {on_good, on_fault};
@@ -51,6 +55,7 @@ static void attempted(struct load_link *link)
 
 static void gone(struct load_link *link)
 {
+        drop_due(link);
         link->is_gone = true;
         link->context->on_gone(link->context);
 }
@@ -70,9 +75,9 @@ static void connect_link(struct load_link *link)
         int r;
 
         link->is_started = true;
-        link->is_open = link->is_half_closed = link->is_ended = false;
+        link->is_open = link->is_half_closed = link->is_ended = link->is_well = false;
         link->n_sent = link->n_received = 0;
-        verifier_init(&link->verifier, &context->pattern, &VERIFIER_EVENTS, link->number,
+        verifier_init(&link->verifier, context->pattern, &VERIFIER_EVENTS, link->number,
                       (uint32_t)context->arguments->n_connections);
         if (context->arguments->is_connect)
                 link->due_ns[0] = uv_hrtime();
@@ -140,7 +145,19 @@ static uint64_t due_by_rate(const struct load_link *link, uint64_t n)
         uint64_t first = link->number / arguments->n_threads;
         uint64_t turn = (n * context->n_links + first) * arguments->n_threads + context->thread;
 
-        return context->started_ns + (uint64_t)((double)turn * (double)NS_PER_S / arguments->rate);
+        return context->started_ns + seconds_to_ns((double)turn / arguments->rate);
+}
+
+/* What was due and has not been sent: how long it has waited, it would have waited at least. */
+static void drop_due(struct load_link *link)
+{
+        struct load_context *context = link->context;
+        uint64_t now_ns = uv_hrtime();
+
+        for (; link->n_due > link->n_sent; link->n_due--) {
+                histogram_add(context->latencies, now_ns - due_by_rate(link, link->n_due - 1));
+                load_count(&context->counters.n_unsent, 1);
+        }
 }
 
 static bool has_room(const struct load_link *link)
@@ -185,7 +202,10 @@ static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t l
 
 static void half_close(struct load_link *link)
 {
+        if (link->is_half_closed)
+                return;
         link->is_half_closed = true;
+        link->half_closed_ns = uv_hrtime();
         link_half_close(&link->link);
 }
 
@@ -203,6 +223,12 @@ static void take_answers(struct load_link *link, uint64_t offset)
         load_count(&context->counters.n_received, n);
 }
 
+/* No message will follow the one that is under way. */
+static bool is_last(const struct load_context *context)
+{
+        return context->is_stopping || context->arguments->is_connect;
+}
+
 static void on_bytes(struct link *inner, const uint8_t *bytes, size_t length)
 {
         struct load_link *link = CONTAINER_OF(inner, struct load_link, link);
@@ -211,9 +237,7 @@ static void on_bytes(struct link *inner, const uint8_t *bytes, size_t length)
         if (link->context->arguments->is_bulk)
                 return;
         take_answers(link, link->verifier.high);
-        if (link->context->arguments->is_connect && link->n_received == link->n_sent)
-                link_close(&link->link);
-        else if (link->context->is_stopping && link->n_received == link->n_sent)
+        if (link->n_received == link->n_sent && is_last(link->context))
                 half_close(link);
         else
                 send_due(link);
@@ -236,25 +260,13 @@ static void on_fault(struct verifier *verifier, const struct fault *fault)
                 context->told[context->n_told++] = (struct load_told_fault){link->number, *fault};
 }
 
-/* What was due and has not been sent: how long it has waited, it would have waited at least. */
-static void drop_due(struct load_link *link)
-{
-        struct load_context *context = link->context;
-        uint64_t now_ns = uv_hrtime();
-
-        for (; link->n_due > link->n_sent; link->n_due--) {
-                histogram_add(context->latencies, now_ns - due_by_rate(link, link->n_due - 1));
-                load_count(&context->counters.n_unsent, 1);
-        }
-}
-
 void load_link_stop(struct load_link *link)
 {
         drop_due(link);
         if (link->is_gone)
                 return;
         if (!link->is_started) {
-                if (!link->context->arguments->is_connect)
+                if (!link->context->arguments->is_connect && link->context->is_running)
                         count_error(link, LOAD_NOT_CONNECTED, 1);
                 gone(link);
         } else if (link->context->arguments->is_bulk && link->is_open) {
@@ -265,19 +277,36 @@ void load_link_stop(struct load_link *link)
         }
 }
 
-/*
- * Nothing more will come. What the socket did not take has not been sent. Missing answers count as
- * such, so that only in a stream its missing end is a fault.
- */
+/* How long what is not back has been waited for, it would have taken at least. */
+static void add_waits(const struct load_link *link)
+{
+        const struct load_context *context = link->context;
+        uint64_t now_ns = uv_hrtime();
+
+        for (uint64_t n = link->n_received; n < link->n_sent; n++)
+                histogram_add(context->latencies,
+                              now_ns - link->due_ns[n % context->arguments->depth]);
+}
+
+/* Nothing more will come. What the socket did not take has not been sent. */
 static void account(struct load_link *link)
 {
         link->verifier.n_sent = MIN(link->verifier.n_sent, link->link.n_sent);
-        if (link->context->arguments->is_bulk)
-                verifier_finish(&link->verifier);
-        else
-                verifier_settle(&link->verifier);
+        verifier_finish(&link->verifier);
+        add_waits(link);
         count_error(link, LOAD_UNANSWERED, link->n_sent - link->n_received);
         link->n_received = link->n_sent;
+}
+
+void load_link_sweep(struct load_link *link)
+{
+        if (!link->is_open || !link->is_half_closed ||
+            uv_hrtime() - link->half_closed_ns < LOAD_LINGER_NS)
+                return;
+        account(link);
+        link->is_open = false;
+        link->is_well = true;
+        link_close(&link->link);
 }
 
 void load_link_quit(struct load_link *link)
@@ -285,7 +314,7 @@ void load_link_quit(struct load_link *link)
         if (link->is_gone || link->is_ended)
                 return;
         link->is_ended = true;
-        if (!link->is_open)
+        if (!link->is_open && link->context->is_running)
                 fail_to_connect(link, -ETIMEDOUT);
         account(link);
         link_close(&link->link);
@@ -303,16 +332,16 @@ static void on_end(struct link *inner, int reason)
         account(link);
         link->is_open = false;
         link->is_ended = true;
+        link->is_well = is_expected;
 }
 
 static void on_closed(struct link *inner)
 {
         struct load_link *link = CONTAINER_OF(inner, struct load_link, link);
         const struct load_context *context = link->context;
-        bool was_well = link->is_open;
 
         link->is_open = false;
-        if (context->arguments->is_connect && was_well && !context->is_stopping)
+        if (context->arguments->is_connect && link->is_well && !context->is_stopping)
                 connect_link(link);
         else
                 gone(link);

@@ -61,7 +61,7 @@ struct load_link;
 struct load_context {
         struct link_context links;
         const struct arguments *arguments;
-        struct pattern pattern;
+        struct pattern *pattern;     /* of all threads */
         struct histogram *latencies; /* ns */
         struct load_counters counters;
         struct load_told_fault told[LOAD_FAULTS_TOLD];
@@ -85,7 +85,9 @@ struct load_link {
         uint64_t n_due;  /* messages that ought to have been sent, by the rate */
         uint64_t n_sent, n_received;
         uint64_t *due_ns; /* of the messages under way: the n-th at n modulo the depth */
+        uint64_t half_closed_ns;
         bool is_started, is_open, is_half_closed, is_ended, is_attempted, is_gone;
+        bool is_well; /* it has ended as it should; with --connect the next one follows */
 };
 
 /* `due_ns`: room for as many as the depth. */
@@ -102,8 +104,17 @@ void load_link_go(struct load_link *link);
 /* The rate says that one more message is due on the link. */
 void load_link_add_due(struct load_link *link);
 
-/* Sends nothing new, waits for what is under way, and ends. One that has not begun never does. */
+/*
+ * Sends nothing new, waits for what is under way, and ends. One that has not begun never does,
+ * which is an error only if there was time for it.
+ */
 void load_link_stop(struct load_link *link);
+
+/* How long to wait until the server closes, too, with --connect. */
+#define LOAD_LINGER_NS UINT64_C(1000000000)
+
+/* Closes a connection that the server has left half-closed for LOAD_LINGER_NS. */
+void load_link_sweep(struct load_link *link);
 
 /* Ends at once; what is under way is lost. */
 void load_link_quit(struct load_link *link);

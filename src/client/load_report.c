@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "record.h"
 #include "util.h"
 
 #define MIB       1048576.0
-#define BAR_WIDTH 50
+#define BAR_WIDTH 50 /* at most */
+#define BAR_LEFT  20 /* what stands before it */
 
 /* The percentiles that are told, and their names for people and for machines. */
 static const struct {
@@ -52,18 +54,27 @@ uint64_t load_totals_bad(const struct load_totals *totals)
 }
 
 void load_report_progress(const struct load_totals *before, const struct load_totals *now,
-                          double seconds)
+                          double seconds, bool is_bulk, size_t n_columns)
 {
-        fprintf(stderr, "\r%.0f/s, %.1f MiB/s, %" PRIu64 " in flight, %" PRIu64 " errors        ",
-                (double)(now->n_received - before->n_received) / seconds,
-                (double)(now->n_bytes - before->n_bytes) / MIB / seconds,
-                now->n_sent - now->n_received, load_totals_bad(now));
+        double rate = (double)(now->n_received - before->n_received) / seconds;
+        double mib_rate = (double)(now->n_bytes - before->n_bytes) / MIB / seconds;
+        char line[160];
+
+        if (is_bulk)
+                snprintf(line, sizeof(line), "%.1f MiB/s, %" PRIu64 " errors", mib_rate,
+                         load_totals_bad(now));
+        else
+                snprintf(line, sizeof(line),
+                         "%.0f/s, %.1f MiB/s, %" PRIu64 " in flight, %" PRIu64 " errors", rate,
+                         mib_rate, now->n_sent - now->n_received, load_totals_bad(now));
+        /* In the last column some terminals would wrap already. */
+        fprintf(stderr, "\r%.*s\033[K", (int)MAX(n_columns, 1) - 1, line);
 }
 
 /* "12.3 µs": three digits, whatever the magnitude. */
-static const char *format_time(double ns, char text[static 32])
+static const char *format_time(const struct load_report *report, double ns, char text[static 32])
 {
-        static const char *const units[] = {"ns", "µs", "ms", "s"};
+        const char *const units[] = {"ns", report->is_utf8 ? "µs" : "us", "ms", "s"};
         size_t unit = 0;
         int n_decimals;
 
@@ -76,21 +87,34 @@ static const char *format_time(double ns, char text[static 32])
         return text;
 }
 
-static void print_latencies(const struct histogram *latencies)
+static void print_latencies(const struct load_report *report)
 {
         char text[32];
 
         printf("latency    ");
-        for (size_t i = 0; i < ARRAY_SIZE(QUANTILES); i++)
-                printf(" %s %s%s", QUANTILES[i].name,
-                       format_time((double)histogram_quantile(latencies, QUANTILES[i].share), text),
+        for (size_t i = 0; i < ARRAY_SIZE(QUANTILES); i++) {
+                uint64_t ns = histogram_quantile(report->latencies, QUANTILES[i].share);
+
+                printf(" %s %s%s", QUANTILES[i].name, format_time(report, (double)ns, text),
                        i + 1 < ARRAY_SIZE(QUANTILES) ? "," : "\n");
+        }
+}
+
+static void print_bar(const struct load_report *report, double share)
+{
+        size_t room = report->n_columns > BAR_LEFT ? report->n_columns - BAR_LEFT : 1;
+        int length = (int)ceil(share * (double)MIN(room, (size_t)BAR_WIDTH));
+
+        for (int i = 0; i < length; i++)
+                fputs(report->is_utf8 ? "▇" : "#", stdout);
+        putchar('\n');
 }
 
 /* A row for each third of a decade: 1, 2, 5, 10 and so on. */
-static void print_bars(const struct histogram *latencies)
+static void print_bars(const struct load_report *report)
 {
         static const double steps[] = {1, 2, 5};
+        const struct histogram *latencies = report->latencies;
         double total = (double)histogram_count(latencies), from = 0;
 
         for (size_t i = 0; from <= (double)histogram_max(latencies); i++) {
@@ -100,11 +124,9 @@ static void print_bars(const struct histogram *latencies)
                 char text[32];
 
                 if (n > 0) {
-                        format_time(to, text);
+                        format_time(report, to, text);
                         printf("  < %*s %5.1f %% ", strstr(text, "µ") ? 8 : 7, text, 100 * share);
-                        for (int bar = 0; bar < (int)ceil(share * BAR_WIDTH); bar++)
-                                fputs("▇", stdout);
-                        putchar('\n');
+                        print_bar(report, share);
                 }
                 from = to;
         }
@@ -131,7 +153,13 @@ static void print_errors(const struct load_totals *totals)
         putchar('\n');
 }
 
-void load_report_print(const struct load_report *report, bool with_bars)
+/* Nothing in no time, if it was interrupted before it began. */
+static double per_second(const struct load_report *report, double n)
+{
+        return report->seconds > 0 ? n / report->seconds : 0;
+}
+
+void load_report_print(const struct load_report *report)
 {
         const struct arguments *arguments = report->arguments;
         const struct load_totals *at_stop = &report->at_stop;
@@ -139,32 +167,19 @@ void load_report_print(const struct load_report *report, bool with_bars)
         if (!arguments->is_bulk)
                 printf("%s %" PRIu64 ", %.1f/s\n",
                        arguments->is_connect ? "connections" : "messages   ", at_stop->n_received,
-                       (double)at_stop->n_received / report->seconds);
+                       per_second(report, (double)at_stop->n_received));
         if (!arguments->is_connect)
                 printf("bytes       %" PRIu64 ", %.1f MiB/s\n", at_stop->n_bytes,
-                       (double)at_stop->n_bytes / MIB / report->seconds);
+                       per_second(report, (double)at_stop->n_bytes / MIB));
         if (histogram_count(report->latencies) > 0) {
-                print_latencies(report->latencies);
-                if (with_bars)
-                        print_bars(report->latencies);
+                print_latencies(report);
+                if (report->n_columns > 0)
+                        print_bars(report);
         }
         if (report->at_end.n_unsent > 0)
                 printf("behind      %" PRIu64 " messages were due and could not be sent\n",
                        report->at_end.n_unsent);
         print_errors(&report->at_end);
-}
-
-/* As a string of JSON, without the quotes. Bytes that are no ASCII pass as they are. */
-static void print_escaped(const char *text)
-{
-        for (; *text != '\0'; text++) {
-                unsigned char c = (unsigned char)*text;
-
-                if (c < 0x20 || c == '"' || c == '\\')
-                        printf("\\u%04x", c);
-                else
-                        putchar(c);
-        }
 }
 
 static const char *kind_of(const struct arguments *arguments)
@@ -176,12 +191,16 @@ static const char *kind_of(const struct arguments *arguments)
 
 static void print_json_setting(const struct arguments *arguments)
 {
-        printf("{\"kind\": \"%s\", \"host\": \"", kind_of(arguments));
-        print_escaped(arguments->host);
-        printf("\", \"port\": %" PRIu64 ", \"connections\": %" PRIu64 ", \"size\": %" PRIu64
-               ", \"depth\": %" PRIu64 ", \"threads\": %" PRIu64 ", \"rate\": %.15g",
-               arguments->port, arguments->n_connections, arguments->size, arguments->depth,
-               arguments->n_threads, arguments->rate);
+        struct record host; /* what can be reached has a name that is short enough for it */
+
+        record_begin(&host, RECORD_JSON, NULL);
+        record_string(&host, "host", arguments->host);
+        printf("{\"kind\": \"%s\", %s, \"port\": %" PRIu64 ", \"connections\": %" PRIu64
+               ", \"size\": %" PRIu64 ", \"depth\": %" PRIu64 ", \"threads\": %" PRIu64
+               ", \"rate\": %.15g, \"seed\": %" PRIu64,
+               kind_of(arguments), host.text, arguments->port, arguments->n_connections,
+               arguments->size, arguments->depth, arguments->n_threads, arguments->rate,
+               arguments->seed);
 }
 
 static void print_json_latencies(const struct histogram *latencies)
@@ -201,8 +220,9 @@ void load_report_print_json(const struct load_report *report)
         print_json_setting(report->arguments);
         printf(", \"seconds\": %.6f, \"messages\": %" PRIu64 ", \"messages_per_second\": %.3f"
                ", \"bytes\": %" PRIu64 ", \"mib_per_second\": %.3f",
-               report->seconds, at_stop->n_received, (double)at_stop->n_received / report->seconds,
-               at_stop->n_bytes, (double)at_stop->n_bytes / MIB / report->seconds);
+               report->seconds, at_stop->n_received,
+               per_second(report, (double)at_stop->n_received), at_stop->n_bytes,
+               per_second(report, (double)at_stop->n_bytes / MIB));
         print_json_latencies(report->latencies);
         printf(", \"unsent\": %" PRIu64 ", \"errors\": {", at_end->n_unsent);
         for (size_t i = 0; i < N_LOAD_ERRORS; i++)

@@ -27,14 +27,19 @@ struct load_report {
         struct load_totals at_stop;        /* what was done in that time */
         struct load_totals at_end;         /* and after what was under way came back */
         const struct histogram *latencies; /* ns */
+        size_t n_columns;                  /* of the terminal; 0: it is none */
+        bool is_utf8;                      /* else only ASCII is printed */
 };
 
-/* One line, written over again and again: what was done in the last second, and is under way. */
+/*
+ * One line, written over again and again: what was done in the last second, and is under way; of
+ * streams only the former. No longer than a terminal with so many columns is wide.
+ */
 void load_report_progress(const struct load_totals *before, const struct load_totals *now,
-                          double seconds);
+                          double seconds, bool is_bulk, size_t n_columns);
 
-/* `with_bars`: draws the distribution. */
-void load_report_print(const struct load_report *report, bool with_bars);
+/* On a terminal with bars that draw the distribution. */
+void load_report_print(const struct load_report *report);
 
 /* One object on one line. */
 void load_report_print_json(const struct load_report *report);

@@ -18,17 +18,13 @@
 /* Connections that may be about to connect at once. */
 #define OPENING_MAX 64
 
-/* How far apart the threads begin to count connections, with --connect: so many are made from all
- * loopback addresses together before it begins anew. */
-#define SOURCES_SPAN 5000000
-
 struct load_thread {
         struct load_context context;
         uv_loop_t loop;
         uv_thread_t thread;
         uv_async_t command;
         uv_async_t *on_change;
-        struct alarm due;
+        struct alarm due; /* a message, or with --connect the next sweep */
         struct load_link *links;
         uint64_t *due_times; /* of all links, each as many as the depth */
         uint64_t n_started, n_attempted, n_gone;
@@ -42,6 +38,7 @@ struct load_thread {
 static void on_command(uv_async_t *command);
 static void on_attempted(struct load_context *context);
 static void on_due(void *user);
+static void on_sweep(void *user);
 static void on_gone(struct load_context *context);
 
 static void change_phase(struct load_thread *thread, enum load_phase phase)
@@ -75,14 +72,17 @@ static int open_loop(struct load_thread *thread, const struct target *target)
 {
         const struct arguments *arguments = thread->context.arguments;
         uint64_t n_links = thread->context.n_links, number = thread->context.thread;
-        uint64_t first =
-                number * (arguments->is_connect ? SOURCES_SPAN / arguments->n_threads : n_links);
+        uint64_t first = number * n_links;
         int r = uv_loop_init(&thread->loop);
 
+        /* With --connect nobody knows how many there will be: all sources are divided. */
+        if (arguments->is_connect)
+                first = number * (TARGET_SOURCES * target->n_each_source / arguments->n_threads);
         if (r == 0)
                 r = uv_async_init(&thread->loop, &thread->command, on_command);
         if (r == 0)
-                r = alarm_init(&thread->due, &thread->loop, on_due, thread);
+                r = alarm_init(&thread->due, &thread->loop,
+                               arguments->is_connect ? on_sweep : on_due, thread);
         if (r == 0)
                 r = link_context_init(&thread->context.links, &thread->loop, target, first);
         return r;
@@ -106,7 +106,8 @@ static int make_links(struct load_thread *thread)
 }
 
 int load_thread_start(struct load_thread **ret_thread, const struct arguments *arguments,
-                      const struct target *target, unsigned number, uv_async_t *on_change)
+                      const struct target *target, struct pattern *pattern, unsigned number,
+                      uv_async_t *on_change)
 {
         uint64_t n = arguments->n_connections, n_threads = arguments->n_threads;
         struct load_thread *thread = calloc(1, sizeof(*thread));
@@ -120,7 +121,7 @@ int load_thread_start(struct load_thread **ret_thread, const struct arguments *a
         thread->context.n_links = n / n_threads + (number < n % n_threads);
         thread->context.on_attempted = on_attempted;
         thread->context.on_gone = on_gone;
-        pattern_init(&thread->context.pattern, arguments->seed);
+        thread->context.pattern = pattern;
         r = make_links(thread);
         if (r == 0)
                 r = open_loop(thread, target);
@@ -209,15 +210,17 @@ static void go(struct load_thread *thread)
         for_each_link(thread, load_link_go);
         if (thread->context.arguments->rate > 0)
                 on_due(thread);
+        else if (thread->context.arguments->is_connect)
+                on_sweep(thread);
 }
 
-/* Wake-ups coalesce: what is wanted may lie several steps ahead. */
+/* Wake-ups coalesce: what is wanted may lie several steps ahead. Nor need it ever have begun. */
 static void on_command(uv_async_t *command)
 {
         struct load_thread *thread = CONTAINER_OF(command, struct load_thread, command);
         enum load_phase wanted = atomic_load(&thread->wanted);
 
-        if (wanted >= LOAD_RUNNING && !thread->context.is_running)
+        if (atomic_load(&thread->start_ns) > 0 && !thread->context.is_running)
                 go(thread);
         if (wanted >= LOAD_DRAINING && !thread->context.is_stopping) {
                 thread->context.is_stopping = true;
@@ -233,8 +236,7 @@ static uint64_t next_due_ns(const struct load_thread *thread)
         const struct arguments *arguments = thread->context.arguments;
         uint64_t turn = thread->n_scheduled * arguments->n_threads + thread->context.thread;
 
-        return thread->context.started_ns +
-               (uint64_t)((double)turn * (double)NS_PER_S / arguments->rate);
+        return thread->context.started_ns + seconds_to_ns((double)turn / arguments->rate);
 }
 
 static void on_due(void *user)
@@ -247,6 +249,15 @@ static void on_due(void *user)
         while (next_due_ns(thread) <= now_ns)
                 load_link_add_due(&thread->links[thread->n_scheduled++ % thread->context.n_links]);
         alarm_set(&thread->due, next_due_ns(thread));
+}
+
+/* With --connect. */
+static void on_sweep(void *user)
+{
+        struct load_thread *thread = user;
+
+        for_each_link(thread, load_link_sweep);
+        alarm_set(&thread->due, uv_hrtime() + LOAD_LINGER_NS / 4);
 }
 
 static void on_gone(struct load_context *context)

@@ -18,9 +18,13 @@ enum load_phase { LOAD_OPENING, LOAD_READY, LOAD_RUNNING, LOAD_DRAINING, LOAD_DO
 
 struct load_thread;
 
-/* Opens the connections of the `number`-th thread. `on_change` is sent when READY and when DONE. */
+/*
+ * Opens the connections of the `number`-th thread. All threads share the `pattern`. `on_change` is
+ * sent when READY and when DONE.
+ */
 int load_thread_start(struct load_thread **ret_thread, const struct arguments *arguments,
-                      const struct target *target, unsigned number, uv_async_t *on_change);
+                      const struct target *target, struct pattern *pattern, unsigned number,
+                      uv_async_t *on_change);
 
 /* Sends from now on, which is called `start_ns`. What has not connected yet joins in later. */
 void load_thread_go(struct load_thread *thread, uint64_t start_ns);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
@@ -9,6 +10,7 @@
 #include "load.h"
 #include "log.h"
 #include "probe.h"
+#include "standard_streams.h"
 #include "status.h"
 #include "target.h"
 #include "transcript.h"
@@ -42,6 +44,13 @@ static int resolve_and_run(const struct arguments *arguments)
         return STATUS_USAGE;
 }
 
+/* What went wrong may have to do with the bytes. */
+static void tell_seed(const struct arguments *arguments)
+{
+        if (arguments->mode & (MODE_PROBE | MODE_LOAD | MODE_HOLD))
+                log_error("echoc: --seed %" PRIu64 " sends the same bytes again", arguments->seed);
+}
+
 /* So that a full disk does not pass for a good result. */
 static int flush(int status)
 {
@@ -56,10 +65,13 @@ int main(int argc, char **argv)
         struct arguments arguments;
         int status;
 
+        standard_streams_open();
         setvbuf(stdout, NULL, _IOLBF, 0); /* who reads along sees each line at once */
         status = arguments_take(&arguments, argc, argv);
         if (status < 0)
                 status = resolve_and_run(&arguments);
+        if (status == STATUS_BAD)
+                tell_seed(&arguments);
         arguments_free(&arguments);
         return flush(status);
 }

@@ -5,6 +5,9 @@
 
 #include "util.h"
 
+/* How far the furthest offset is set ahead, so that threads seldom write to what they share. */
+#define STEP (1 << 20)
+
 #define INDEX_BITS 44
 #define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
 
@@ -49,7 +52,22 @@ static uint64_t stream_of(const struct pattern *pattern, uint32_t connection)
 void pattern_init(struct pattern *pattern, uint64_t seed)
 {
         /* The constant keeps seed 0 from being the key 0, which mix() maps to itself. */
-        *pattern = (struct pattern){.key = mix(seed + UINT64_C(0x9e3779b97f4a7c15))};
+        pattern->key = mix(seed + UINT64_C(0x9e3779b97f4a7c15));
+        atomic_init(&pattern->furthest, 0);
+}
+
+void pattern_reach(struct pattern *pattern, uint64_t offset)
+{
+        uint64_t before = atomic_load_explicit(&pattern->furthest, memory_order_relaxed);
+
+        while (offset > before &&
+               !atomic_compare_exchange_weak(&pattern->furthest, &before, offset + STEP))
+                ;
+}
+
+bool pattern_is_reached(const struct pattern *pattern, uint64_t offset)
+{
+        return offset < atomic_load(&pattern->furthest);
 }
 
 /* The part of the word at `offset` from there to its end, at most `length` bytes; how many. */

@@ -8,6 +8,7 @@
  * bytes look random, and any whole word that comes back can be inverted.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,10 +19,10 @@
  */
 #define PATTERN_CONNECTIONS_MAX (1U << 20)
 
-/* Shared by the connections of one thread. */
+/* Shared by all connections, whatever their threads. */
 struct pattern {
         uint64_t key;
-        uint64_t furthest; /* as many bytes of some connection's stream have been sent */
+        _Atomic uint64_t furthest; /* no stream has been sent beyond that offset */
 };
 
 /* A place in the stream of a connection. */
@@ -31,6 +32,12 @@ struct pattern_place {
 };
 
 void pattern_init(struct pattern *pattern, uint64_t seed);
+
+/* Some stream is about to be sent up to that offset. Any thread. */
+void pattern_reach(struct pattern *pattern, uint64_t offset);
+
+/* Whether some stream may have been sent beyond that offset. A little too far passes, too. */
+bool pattern_is_reached(const struct pattern *pattern, uint64_t offset);
 
 /* Writes the bytes of a stream from a place on. */
 void pattern_fill(const struct pattern *pattern, struct pattern_place from, uint8_t *bytes,

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "alarm.h"
 #include "exit_status.h"
@@ -26,20 +25,16 @@
 #include "link.h"
 #include "log.h"
 #include "probe_summary.h"
+#include "sent_messages.h"
 #include "util.h"
 #include "verifier.h"
 
-/* Messages that can be remembered; a power of two. More are not under way. */
-#define MESSAGES_MAX 65536
+/* Messages that can be remembered; a power of two. More are not under way: at the least interval
+ * and the longest time for an answer it would be 3,600,000. */
+#define MESSAGES_MAX 4194304
 
 /* How long a server may take to end the connection after the last message. */
 #define END_WAIT_NS NS_PER_S
-
-struct message {
-        uint64_t sent_ns;
-        uint64_t n_good; /* bytes that have come back */
-        bool is_late;
-};
 
 struct probe {
         const struct arguments *arguments;
@@ -51,12 +46,11 @@ struct probe {
         struct link link;
         struct pattern pattern;
         struct verifier verifier;
-        struct message *messages; /* the n-th at n modulo MESSAGES_MAX */
+        struct sent_messages sent;
         struct histogram *times;
         char address[TARGET_TEXT_MAX];
         uint64_t opened_ns, ended_ns;
-        uint64_t n_sent, n_received, n_late, n_faults;
-        uint64_t n_judged; /* the first so many have come back or are late */
+        uint64_t n_received, n_late, n_faults;
         bool is_open, is_ending, is_broken;
 };
 
@@ -74,24 +68,9 @@ static void on_interrupt(void *user);
 static const struct link_events LINK_EVENTS = {on_open, on_fill, on_bytes, on_end, on_closed};
 static const struct verifier_events VERIFIER_EVENTS = {on_good, on_fault};
 
-static struct message *message_at(struct probe *probe, uint64_t index)
-{
-        return &probe->messages[index % MESSAGES_MAX];
-}
-
 static uint64_t timeout_ns(const struct probe *probe)
 {
-        return (uint64_t)(probe->arguments->timeout_s * (double)NS_PER_S);
-}
-
-/* Those that can still come in time. */
-static uint64_t count_under_way(const struct probe *probe)
-{
-        uint64_t n = 0;
-
-        for (uint64_t i = probe->n_judged; i < probe->n_sent; i++)
-                n += probe->messages[i % MESSAGES_MAX].n_good < probe->arguments->size;
-        return n;
+        return seconds_to_ns(probe->arguments->timeout_s);
 }
 
 static int open_handles(struct probe *probe)
@@ -154,15 +133,20 @@ static void on_open(struct link *link)
 
 static bool has_sent_all(const struct probe *probe)
 {
-        return probe->arguments->count > 0 && probe->n_sent == probe->arguments->count;
+        return probe->arguments->count > 0 && probe->sent.n == probe->arguments->count;
 }
 
 static void send_message(struct probe *probe)
 {
-        bool is_first = probe->n_judged == probe->n_sent;
+        bool is_first = probe->sent.n_judged == probe->sent.n;
         uint64_t now_ns = uv_hrtime();
+        int r = sent_messages_add(&probe->sent, now_ns);
 
-        *message_at(probe, probe->n_sent++) = (struct message){.sent_ns = now_ns};
+        if (r < 0) {
+                on_end(&probe->link, r);
+                link_close(&probe->link);
+                return;
+        }
         if (is_first)
                 alarm_set(&probe->lateness, now_ns + timeout_ns(probe));
         link_send(&probe->link, probe->arguments->size);
@@ -175,13 +159,12 @@ static void on_send_due(void *user)
 
         if (probe->is_ending)
                 return;
-        if (probe->n_sent - probe->n_judged < MESSAGES_MAX)
+        if (sent_messages_have_room(&probe->sent))
                 send_message(probe);
         if (!has_sent_all(probe))
                 alarm_set(&probe->sending,
-                          probe->opened_ns +
-                                  (uint64_t)((double)probe->n_sent * probe->arguments->interval_s *
-                                             (double)NS_PER_S));
+                          probe->opened_ns + seconds_to_ns((double)probe->sent.n *
+                                                           probe->arguments->interval_s));
 }
 
 static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t length)
@@ -194,23 +177,6 @@ static void on_bytes(struct link *link, const uint8_t *bytes, size_t length)
         verifier_feed(&CONTAINER_OF(link, struct probe, link)->verifier, bytes, length);
 }
 
-/* All of it has come back, or judging goes on: who is next, and is it the end? */
-static void judge(struct probe *probe)
-{
-        while (probe->n_judged < probe->n_sent) {
-                struct message *message = message_at(probe, probe->n_judged);
-
-                if (message->n_good < probe->arguments->size && !message->is_late)
-                        break;
-                probe->n_judged++;
-        }
-        if (probe->n_judged < probe->n_sent)
-                alarm_set(&probe->lateness,
-                          message_at(probe, probe->n_judged)->sent_ns + timeout_ns(probe));
-        else
-                alarm_stop(&probe->lateness);
-}
-
 static void end_well(struct probe *probe)
 {
         if (probe->is_ending)
@@ -220,9 +186,24 @@ static void end_well(struct probe *probe)
         alarm_set(&probe->lateness, uv_hrtime() + END_WAIT_NS);
 }
 
+/* Something has come back, or is late: who is next, what can be forgotten, and is it the end? */
+static void judge(struct probe *probe)
+{
+        const struct sent_message *next = sent_messages_judge(&probe->sent);
+
+        if (next)
+                alarm_set(&probe->lateness, next->sent_ns + timeout_ns(probe));
+        else
+                alarm_stop(&probe->lateness);
+        sent_messages_forget(&probe->sent,
+                             verifier_decided(&probe->verifier) / probe->arguments->size);
+        if (!next && has_sent_all(probe))
+                end_well(probe);
+}
+
 static void take_answer(struct probe *probe, uint64_t index)
 {
-        const struct message *message = message_at(probe, index);
+        const struct sent_message *message = sent_messages_find(&probe->sent, index);
         uint64_t time_ns = uv_hrtime() - message->sent_ns;
 
         probe->n_received++;
@@ -234,25 +215,42 @@ static void take_answer(struct probe *probe, uint64_t index)
                        (double)time_ns / NS_PER_MS, message->is_late ? " (late)" : "");
 }
 
+/* When it was sent is forgotten: it stays lost. */
+static void take_forgotten(const struct probe *probe, uint64_t index)
+{
+        if (!probe->arguments->is_quiet)
+                printf("seq=%" PRIu64 ": too late to be timed\n", index + 1);
+}
+
+/* Bytes from one offset up to another, all of one message. */
+static void take_bytes(struct probe *probe, uint64_t from, uint64_t to)
+{
+        uint64_t size = probe->arguments->size, index = from / size;
+        struct sent_message *message = sent_messages_find(&probe->sent, index);
+
+        if (message) {
+                message->n_good += (uint32_t)(to - from);
+                if (message->n_good == size)
+                        take_answer(probe, index);
+        } else if (to % size == 0) {
+                take_forgotten(probe, index);
+        }
+}
+
 static void on_good(struct verifier *verifier, uint64_t from, uint64_t to)
 {
         struct probe *probe = CONTAINER_OF(verifier, struct probe, verifier);
         uint64_t size = probe->arguments->size;
 
         while (from < to) {
-                uint64_t index = from / size, end = MIN(to, (index + 1) * size);
-                struct message *message = message_at(probe, index);
+                uint64_t end = MIN(to, (from / size + 1) * size);
 
-                message->n_good += end - from;
+                take_bytes(probe, from, end);
                 from = end;
-                if (message->n_good == size)
-                        take_answer(probe, index);
         }
         if (probe->is_ending)
                 return;
         judge(probe);
-        if (has_sent_all(probe) && probe->n_judged == probe->n_sent)
-                end_well(probe);
 }
 
 static void on_fault(struct verifier *verifier, const struct fault *fault)
@@ -268,7 +266,7 @@ static void on_fault(struct verifier *verifier, const struct fault *fault)
 
 static void say_late(const struct probe *probe, uint64_t index)
 {
-        const struct message *message = &probe->messages[index % MESSAGES_MAX];
+        const struct sent_message *message = sent_messages_find(&probe->sent, index);
 
         if (probe->arguments->is_quiet)
                 return;
@@ -276,22 +274,20 @@ static void say_late(const struct probe *probe, uint64_t index)
                 printf("seq=%" PRIu64 ": no answer within %g s\n", index + 1,
                        probe->arguments->timeout_s);
         else
-                printf("seq=%" PRIu64 ": %" PRIu64 " of %" PRIu64 " bytes within %g s\n", index + 1,
+                printf("seq=%" PRIu64 ": %" PRIu32 " of %" PRIu64 " bytes within %g s\n", index + 1,
                        message->n_good, probe->arguments->size, probe->arguments->timeout_s);
 }
 
 static void give_up_message(struct probe *probe)
 {
-        struct message *message = message_at(probe, probe->n_judged);
+        struct sent_message *message = sent_messages_find(&probe->sent, probe->sent.n_judged);
 
         verifier_settle(&probe->verifier);
         if (probe->is_ending || message->n_good == probe->arguments->size)
                 return; /* that has mended it */
-        say_late(probe, probe->n_judged);
+        say_late(probe, probe->sent.n_judged);
         message->is_late = true;
         judge(probe);
-        if (has_sent_all(probe) && probe->n_judged == probe->n_sent)
-                end_well(probe);
 }
 
 static void on_late(void *user)
@@ -341,10 +337,10 @@ static void on_interrupt(void *user)
 static int summarize(const struct probe *probe)
 {
         const struct probe_summary summary = {
-                .n_sent = probe->n_sent,
+                .n_sent = probe->sent.n,
                 .n_received = probe->n_received,
                 .n_late = probe->n_late,
-                .n_under_way = probe->is_broken ? 0 : count_under_way(probe),
+                .n_under_way = probe->is_broken ? 0 : sent_messages_under_way(&probe->sent),
                 .n_faults = probe->n_faults,
                 .is_broken = probe->is_broken,
                 .duration_ns = probe->ended_ns - probe->opened_ns,
@@ -376,13 +372,10 @@ int probe_run(const struct arguments *arguments, const struct target *target)
         struct probe probe = {.arguments = arguments, .target = target};
         int status;
 
-        probe.messages = calloc(MESSAGES_MAX, sizeof(*probe.messages));
+        sent_messages_init(&probe.sent, arguments->size, MESSAGES_MAX);
         probe.times = histogram_new();
-        if (probe.messages && probe.times)
-                status = run(&probe);
-        else
-                status = say_failure(&probe, -ENOMEM);
+        status = probe.times ? run(&probe) : say_failure(&probe, -ENOMEM);
         histogram_free(probe.times);
-        free(probe.messages);
+        sent_messages_free(&probe.sent);
         return status;
 }

@@ -9,11 +9,23 @@
 
 #include "util.h"
 
-/* Connections from one source: there are 28,232 ports for them unless somebody has changed that. */
-#define EACH_SOURCE 20000
+#define PORT_RANGE "/proc/sys/net/ipv4/ip_local_port_range"
 
-/* Then it begins anew: by that time the kernel has forgotten the first ones. */
-#define N_SOURCES 250
+/* Of the ports from which the kernel chooses. The last ones it finds slowly, and some of them are
+ * taken by others. */
+static uint64_t connections_each_source(void)
+{
+        unsigned first, last, n = 0;
+        FILE *file = fopen(PORT_RANGE, "re");
+
+        if (file && fscanf(file, "%u %u", &first, &last) == 2 && first <= last)
+                n = last - first + 1;
+        if (file)
+                fclose(file);
+        if (n == 0)
+                n = 28232; /* unless somebody has changed that */
+        return MAX(n * 7 / 10, 1);
+}
 
 static int take_path(struct target *target)
 {
@@ -63,7 +75,11 @@ int target_resolve(struct target *ret_target, const char *host, uint16_t port, i
 {
         int n;
 
-        *ret_target = (struct target){.host = host, .port = port};
+        *ret_target = (struct target){
+                .host = host,
+                .port = port,
+                .n_each_source = connections_each_source(),
+        };
         n = snprintf(ret_target->name, sizeof(ret_target->name), "%s", host);
         if (target_is_path(ret_target))
                 return take_path(ret_target);
@@ -87,13 +103,22 @@ const char *target_format(const struct target_address *address, char text[static
         return text;
 }
 
-bool target_source(const struct target_address *address, uint64_t n, struct sockaddr_in *ret_source)
+bool target_has_sources(const struct target_address *address)
 {
         const struct sockaddr_in *to = (const struct sockaddr_in *)&address->sockaddr;
-        uint32_t source = (uint32_t)(n / EACH_SOURCE % N_SOURCES);
 
-        if (to->sin_family != AF_INET || ntohl(to->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET ||
-            source == 0)
+        return to->sin_family == AF_INET && ntohl(to->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+bool target_source(const struct target *target, const struct target_address *address, uint64_t n,
+                   struct sockaddr_in *ret_source)
+{
+        uint32_t source;
+
+        if (!target_has_sources(address))
+                return false;
+        source = (uint32_t)(n / target->n_each_source % TARGET_SOURCES);
+        if (source == 0)
                 return false;
         *ret_source = (struct sockaddr_in){
                 .sin_family = AF_INET,

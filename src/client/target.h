@@ -10,6 +10,10 @@
 
 #define TARGET_ADDRESSES_MAX 8
 
+/* Loopback addresses to connect from. Then it begins anew: by that time the kernel has forgotten
+ * the first connections. */
+#define TARGET_SOURCES 250
+
 /* Room for "fe80::1%interface" or the path of a Unix socket; and for a name of DNS with a port. */
 #define TARGET_TEXT_MAX 128
 #define TARGET_NAME_MAX 280
@@ -25,6 +29,7 @@ struct target {
         char name[TARGET_NAME_MAX];                            /* "HOST port PORT", or the path */
         struct target_address addresses[TARGET_ADDRESSES_MAX]; /* in the order to try them */
         size_t n_addresses;
+        uint64_t n_each_source; /* connections from one loopback address; fewer than its ports */
 };
 
 /*
@@ -39,10 +44,13 @@ bool target_is_path(const struct target *target);
 /* "127.0.0.1", "fe80::1%eth0" or a path. Returns `text`. */
 const char *target_format(const struct target_address *address, char text[static TARGET_TEXT_MAX]);
 
+/* Whether there is more than one address to connect from: the target is one in 127.0.0.0/8. */
+bool target_has_sources(const struct target_address *address);
+
 /*
  * The address to bind the socket of the n-th connection to, so that ports do not run out: one
  * loopback address after the other if the target is one in 127.0.0.0/8. False: leave it to the
  * kernel.
  */
-bool target_source(const struct target_address *address, uint64_t n,
+bool target_source(const struct target *target, const struct target_address *address, uint64_t n,
                    struct sockaddr_in *ret_source);

@@ -25,9 +25,8 @@
 #include "log.h"
 #include "util.h"
 
-/* Columns by which each client is further to the right; after the last one they begin anew. */
+/* By how much each client is further to the right. */
 #define INDENTATION 8
-#define N_COLUMNS   12
 
 struct transcript;
 
@@ -71,11 +70,10 @@ static void say(const struct client *client, const char *format, ...) FORMAT_PRI
 static void say(const struct client *client, const char *format, ...)
 {
         uint64_t now_ns = uv_hrtime() - client->transcript->started_ns;
-        int column = (int)(client->index % N_COLUMNS) * INDENTATION;
+        int column = (int)client->index * INDENTATION;
         va_list rest;
 
-        printf("[%.6f] %*sClient %u ", (double)now_ns / (double)NS_PER_S, column, "",
-               client->index);
+        printf("[%.6f] %*sClient %u ", ns_to_seconds(now_ns), column, "", client->index);
         va_start(rest, format);
         vprintf(format, rest);
         va_end(rest);
@@ -89,9 +87,9 @@ static size_t start_of_text(const struct transcript *transcript, size_t n)
 
 static void begin_pause(struct client *client)
 {
-        double ns = client->transcript->arguments->interval_s * (double)NS_PER_S;
+        double interval_s = client->transcript->arguments->interval_s;
 
-        alarm_set(&client->pause, uv_hrtime() + (uint64_t)ns);
+        alarm_set(&client->pause, uv_hrtime() + seconds_to_ns(interval_s));
 }
 
 static void on_open(struct link *link)

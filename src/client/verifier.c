@@ -18,9 +18,6 @@
 
 #include "util.h"
 
-/* Others may have sent a little more than the furthest of this thread. */
-#define FURTHEST_SLACK (1 << 20)
-
 /* What is missing that far behind is lost. */
 #define GAP_PATIENCE (1 << 20)
 
@@ -46,7 +43,7 @@ void verifier_fill(struct verifier *verifier, uint64_t offset, uint8_t *bytes, s
 
         pattern_fill(verifier->pattern, place, bytes, length);
         verifier->n_sent = MAX(verifier->n_sent, offset + length);
-        verifier->pattern->furthest = MAX(verifier->pattern->furthest, verifier->n_sent);
+        pattern_reach(verifier->pattern, verifier->n_sent);
 }
 
 static void report(struct verifier *verifier, const struct fault *fault)
@@ -75,6 +72,11 @@ static void give_gap_up(struct verifier *verifier)
 {
         report_lost(verifier, verifier->gap_start, verifier->gap_end);
         verifier->gap_start = verifier->gap_end = 0;
+}
+
+uint64_t verifier_decided(const struct verifier *verifier)
+{
+        return verifier->gap_start < verifier->gap_end ? verifier->gap_start : verifier->high;
 }
 
 static bool is_own(const struct verifier *verifier)
@@ -135,7 +137,7 @@ static bool is_plausible(const struct verifier *verifier, const struct pattern_p
         if (place->connection == verifier->connection)
                 return place->offset + PATTERN_WORD <= verifier->n_sent;
         return place->connection < verifier->n_connections &&
-               place->offset < verifier->pattern->furthest + FURTHEST_SLACK;
+               pattern_is_reached(verifier->pattern, place->offset);
 }
 
 /*

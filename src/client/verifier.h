@@ -45,6 +45,9 @@ void verifier_init(struct verifier *verifier, struct pattern *pattern,
 /* Writes the bytes of the stream from `offset` on, which will be sent now. */
 void verifier_fill(struct verifier *verifier, uint64_t offset, uint8_t *bytes, size_t length);
 
+/* All bytes before that offset have come back or never will. */
+uint64_t verifier_decided(const struct verifier *verifier);
+
 /* Takes what has come back. */
 void verifier_feed(struct verifier *verifier, const uint8_t *bytes, size_t length);
 

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <regex.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -23,6 +24,18 @@ const char *command_echod(void)
 
         cr_assert_not_null(path, "the environment variable ECHOD names the binary");
         return path;
+}
+
+bool command_echod_has(const char *feature)
+{
+        struct outcome outcome;
+        char text[32];
+
+        RUN_ECHOD(&outcome, "-V");
+        cr_assert(strstr(outcome.out, feature), "no %s in: %s%s", feature, outcome.out,
+                  outcome.err);
+        snprintf(text, sizeof(text), "+%s", feature);
+        return strstr(outcome.out, text);
 }
 
 void command_become_nobody(void)

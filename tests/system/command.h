@@ -22,6 +22,9 @@ void command_run(struct outcome *ret_outcome, void (*prepare)(void), const char 
 #define RUN_ECHOD(outcome, ...) \
         command_run(outcome, NULL, (const char *const[]){command_echod(), ##__VA_ARGS__, NULL})
 
+/* Whether echod is built with a feature, "systemd" or "metrics". */
+bool command_echod_has(const char *feature);
+
 /* For `prepare`: gives up root's rights for good. */
 void command_become_nobody(void);
 

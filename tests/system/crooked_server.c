@@ -23,6 +23,7 @@ struct peer {
         size_t n_out;
         uint8_t kept[KEPT_MAX]; /* bytes for later, or for once more */
         size_t n_kept;
+        bool is_at_end; /* and stays open */
 };
 
 struct crooked_server {
@@ -123,6 +124,7 @@ static void play(struct crooked_server *server, struct peer *peer, uint8_t byte)
                         put_kept(peer, peer);
                 break;
         case TRICK_MIX:
+        case TRICK_MIX_AHEAD:
                 if (is_inside)
                         keep(peer, byte);
                 else
@@ -134,6 +136,12 @@ static void play(struct crooked_server *server, struct peer *peer, uint8_t byte)
                 break;
         case TRICK_CORRUPT:
                 byte = is_inside ? (uint8_t)~byte : byte;
+                put(peer, &byte, 1);
+                break;
+        case TRICK_TAIL:
+        case TRICK_CLING:
+                if (is_inside)
+                        keep(peer, byte);
                 put(peer, &byte, 1);
                 break;
         case TRICK_DELAY:
@@ -155,18 +163,35 @@ static void play(struct crooked_server *server, struct peer *peer, uint8_t byte)
         peer->offset++;
 }
 
+static void cross(struct crooked_server *server, const struct peer *from, const uint8_t *bytes,
+                  size_t length)
+{
+        struct peer *to = server->peers[from == server->peers[0] ? 1 : 0];
+
+        put(to, bytes, length);
+        flush(to);
+}
+
 static void serve(struct crooked_server *server, struct peer *peer)
 {
         uint8_t bytes[16384];
         ssize_t n = recv(peer->descriptor, bytes, sizeof(bytes), 0);
 
+        if (n == 0) { /* a tail, if the trick has kept one */
+                put_kept(peer, peer);
+                flush(peer);
+        }
         if (n <= 0) {
-                close(peer->descriptor);
-                peer->descriptor = -1;
+                if (server->trick == TRICK_CLING)
+                        peer->is_at_end = true;
+                else
+                        hang_up(peer, false);
                 return;
         }
         if (server->trick == TRICK_MUTE && peer->offset + (uint64_t)n > server->from) {
                 peer->offset += (uint64_t)n;
+        } else if (server->trick == TRICK_CROSS) {
+                cross(server, peer, bytes, (size_t)n);
         } else if (peer == server->peers[0]) {
                 for (ssize_t i = 0; i < n; i++)
                         play(server, peer, bytes[i]);
@@ -177,14 +202,43 @@ static void serve(struct crooked_server *server, struct peer *peer)
         flush(peer);
 }
 
+/* One that is new, or that a connection has left; but the first remains the first. */
+static struct peer *take_peer(struct crooked_server *server)
+{
+        for (size_t i = 1; i < server->n_peers; i++)
+                if (server->peers[i]->descriptor < 0)
+                        return server->peers[i];
+        if (server->n_peers == PEERS_MAX)
+                return NULL;
+        return server->peers[server->n_peers++] = calloc(1, sizeof(struct peer));
+}
+
 static void accept_peer(struct crooked_server *server)
 {
-        struct peer *peer = calloc(1, sizeof(*peer));
+        struct peer *peer = take_peer(server);
 
-        if (!peer || server->n_peers == PEERS_MAX)
+        if (!peer)
                 abort();
-        peer->descriptor = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
-        server->peers[server->n_peers++] = peer;
+        *peer = (struct peer){
+                .descriptor = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC),
+        };
+}
+
+static bool is_read(const struct crooked_server *server, const struct peer *peer)
+{
+        const struct peer *first = server->peers[0];
+
+        if (peer->is_at_end)
+                return false;
+        if (server->trick == TRICK_CROSS)
+                return server->n_peers == 2;
+        return server->trick != TRICK_MIX_AHEAD || peer == first || first->offset >= server->to;
+}
+
+static struct pollfd pollfd_of(const struct crooked_server *server, const struct peer *peer)
+{
+        return (struct pollfd){.fd = is_read(server, peer) ? peer->descriptor : -1,
+                               .events = POLLIN};
 }
 
 static void *run(void *user)
@@ -200,8 +254,7 @@ static void *run(void *user)
                 size_t n_peers = server->n_peers;
 
                 for (size_t i = 0; i < n_peers; i++)
-                        polled[i + 2] = (struct pollfd){.fd = server->peers[i]->descriptor,
-                                                        .events = POLLIN};
+                        polled[i + 2] = pollfd_of(server, server->peers[i]);
                 poll(polled, n_peers + 2, -1);
                 if (polled[0].revents)
                         return NULL;

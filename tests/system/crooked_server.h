@@ -13,12 +13,16 @@ enum trick {
         TRICK_DUPLICATE, /* so many bytes before the offset come again */
         TRICK_SWAP,      /* so many bytes come after the next ones, which are as many */
         TRICK_MIX,       /* so many bytes go to the second connection instead */
+        TRICK_MIX_AHEAD, /* the same, and until then the second connection is not read */
+        TRICK_CROSS,     /* each of two connections gets the bytes of the other */
         TRICK_CORRUPT,   /* so many bytes are changed */
         TRICK_DELAY,     /* the answer waits for so many milliseconds */
         TRICK_MUTE,      /* no answer any more, on all connections */
         TRICK_RESET,
         TRICK_CLOSE,
-        TRICK_DEAF, /* nobody accepts */
+        TRICK_TAIL,  /* so many bytes come again when the client has half-closed */
+        TRICK_CLING, /* the same, but it never closes, on all connections */
+        TRICK_DEAF,  /* nobody accepts */
 };
 
 struct crooked_server;

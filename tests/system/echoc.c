@@ -54,7 +54,22 @@ static pid_t spawn(const char *const arguments[], int out)
         return pid;
 }
 
-void command_interrupt(struct outcome *ret_outcome, const char *needle,
+pid_t command_start(const char *const arguments[])
+{
+        return spawn(arguments, STDERR_FILENO);
+}
+
+/* SIGINT, so many times, with time in between to take notice. */
+static void interrupt(pid_t pid, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++) {
+                if (i > 0)
+                        usleep(300000);
+                kill(pid, SIGINT);
+        }
+}
+
+void command_interrupt(struct outcome *ret_outcome, const char *needle, unsigned n_interrupts,
                        const char *const arguments[])
 {
         bool is_interrupted = false;
@@ -75,7 +90,7 @@ void command_interrupt(struct outcome *ret_outcome, const char *needle,
                 length += n > 0 ? (size_t)n : 0;
                 if (!is_interrupted && strstr(ret_outcome->out, needle)) {
                         is_interrupted = true;
-                        kill(pid, SIGINT);
+                        interrupt(pid, n_interrupts);
                 }
         }
         close(ends[0]);

@@ -3,6 +3,7 @@
 /* echoc as a black box: the binary that the environment variable ECHOC names. */
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "command.h"
 
@@ -13,15 +14,25 @@ const char *command_echoc(void);
         command_run(outcome, NULL, (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
 
 /*
- * The same, but waits for the text in the standard output and then sends SIGINT, as Ctrl-C does.
- * Standard error goes to where the test's goes.
+ * The same, but waits for the text in the standard output and then sends SIGINT, as Ctrl-C does,
+ * so many times. Standard error goes to where the test's goes.
  */
-void command_interrupt(struct outcome *ret_outcome, const char *needle,
+void command_interrupt(struct outcome *ret_outcome, const char *needle, unsigned n_interrupts,
                        const char *const arguments[]);
 
 #define INTERRUPT_ECHOC(outcome, needle, ...) \
-        command_interrupt(outcome, needle,    \
+        command_interrupt(outcome, needle, 1, \
                           (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
+
+#define INTERRUPT_ECHOC_TWICE(outcome, needle, ...) \
+        command_interrupt(outcome, needle, 2,       \
+                          (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
+
+/* Starts it and does not wait. Both its outputs go to where the test's standard error goes; its
+ * exit status says whether all was well. */
+pid_t command_start(const char *const arguments[]);
+
+#define START_ECHOC(...) command_start((const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
 
 /* A port as an argument. Valid until the next call. */
 const char *port_text(uint16_t port);

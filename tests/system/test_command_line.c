@@ -243,15 +243,12 @@ Test(command_line, an_address_in_use_is_status_1_and_is_named)
 
 Test(command_line, a_second_echod_on_the_same_socket_file_is_status_1_and_harms_no_one)
 {
-        char override[256];
-        struct daemon *daemon;
+        const char *option = scratch_listener("echod.sock");
+        struct daemon *daemon = DAEMON("-o", option);
         struct outcome outcome;
         int client;
 
-        snprintf(override, sizeof(override), "listeners = ( { address = \"%s\"; } );",
-                 scratch_path("echod.sock"));
-        daemon = DAEMON("-o", override);
-        RUN_ECHOD(&outcome, "-c", "/dev/null", "-o", override);
+        RUN_ECHOD(&outcome, "-c", "/dev/null", "-o", option);
         cr_assert_eq(outcome.status, 1, "%s", outcome.err);
         client = client_connect_unix(scratch_path("echod.sock"));
         client_echo(client, "still here");

@@ -1,7 +1,6 @@
 /* TERM and INT: from the last accept to the exit status. A handle left open is status 134. */
 
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,14 +33,6 @@ static void begin_drain(struct daemon *daemon, int number)
         daemon_await_log(daemon, "no longer accepting");
 }
 
-static int connected_client(struct daemon *daemon)
-{
-        int client = client_connect(daemon->port);
-
-        client_echo(client, "in");
-        return client;
-}
-
 Test(drain, term_without_connections_exits_0_at_once)
 {
         struct daemon *daemon = DAEMON("-o", FOREVER);
@@ -53,7 +44,7 @@ Test(drain, term_without_connections_exits_0_at_once)
 static void assert_waits_for_connections(int number)
 {
         struct daemon *daemon = DAEMON("-o", FOREVER);
-        int first = connected_client(daemon), second = connected_client(daemon);
+        int first = client_enter(daemon->port), second = client_enter(daemon->port);
 
         begin_drain(daemon, number);
         client_echo(first, "still served");
@@ -85,7 +76,7 @@ Test(drain, connections_left_at_drain_timeout_are_reset)
         int clients[50];
 
         for (unsigned i = 0; i < 50; i++)
-                clients[i] = connected_client(daemon);
+                clients[i] = client_enter(daemon->port);
         daemon_signal(daemon, SIGTERM);
         for (unsigned i = 0; i < 50; i++) {
                 client_expect_reset(clients[i]);
@@ -108,21 +99,10 @@ Test(drain, clients_that_are_stuck_are_reset_too)
         close(client);
 }
 
-Test(drain, a_drain_timeout_of_0_waits_for_nobody)
-{
-        struct daemon *daemon = DAEMON("-o", "drain_timeout = 0;");
-        int client = connected_client(daemon);
-
-        daemon_signal(daemon, SIGTERM);
-        client_expect_reset(client);
-        assert_exits_0(daemon);
-        close(client);
-}
-
 static void assert_second_ends_at_once(int first, int second)
 {
         struct daemon *daemon = DAEMON("-o", FOREVER);
-        int client = connected_client(daemon);
+        int client = client_enter(daemon->port);
 
         begin_drain(daemon, first);
         daemon_signal(daemon, second);
@@ -149,7 +129,7 @@ Test(drain, term_after_int_ends_it_at_once)
 Test(drain, a_third_signal_does_no_harm)
 {
         struct daemon *daemon = DAEMON("-o", FOREVER);
-        int client = connected_client(daemon);
+        int client = client_enter(daemon->port);
 
         begin_drain(daemon, SIGTERM);
         daemon_signal(daemon, SIGSTOP);
@@ -166,7 +146,7 @@ Test(drain, a_third_signal_does_no_harm)
 Test(drain, new_clients_are_refused)
 {
         struct daemon *daemon = DAEMON("-o", FOREVER);
-        int client = connected_client(daemon);
+        int client = client_enter(daemon->port);
 
         begin_drain(daemon, SIGTERM);
         assert_refuses(daemon->port);
@@ -215,7 +195,7 @@ Test(drain, a_reload_meanwhile_does_no_harm)
         static const char format[] = "listeners = ( { port = %u; }%s );\n" FOREVER;
         uint16_t port = free_port();
         struct daemon *daemon = DAEMON("-c", scratch_write("echod.conf", format, port, ""));
-        int client = connected_client(daemon);
+        int client = client_enter(daemon->port);
 
         begin_drain(daemon, SIGTERM);
         scratch_write("echod.conf", format, port, ", " ANY_PORT);
@@ -233,7 +213,7 @@ Test(drain, a_reload_meanwhile_does_no_harm)
 Test(drain, idle_timeout_still_ends_a_silent_connection)
 {
         struct daemon *daemon = DAEMON("-o", FOREVER, "-o", "idle_timeout = 0.5;");
-        int client = connected_client(daemon);
+        int client = client_enter(daemon->port);
 
         daemon_signal(daemon, SIGTERM);
         client_expect_eof(client);
@@ -244,11 +224,8 @@ Test(drain, idle_timeout_still_ends_a_silent_connection)
 Test(drain, the_file_of_a_unix_socket_goes)
 {
         const char *path = scratch_path("echod.sock");
-        char override[256];
-        struct daemon *daemon;
+        struct daemon *daemon = DAEMON("-o", scratch_listener("echod.sock"));
 
-        snprintf(override, sizeof(override), "listeners = ( { address = \"%s\"; } );", path);
-        daemon = DAEMON("-o", override);
         cr_assert_eq(access(path, F_OK), 0);
         daemon_stop(daemon);
         cr_assert_neq(access(path, F_OK), 0);

@@ -6,16 +6,19 @@
 #include <netinet/in.h>
 
 #include "observe.h"
+#include "scratch.h"
 
 #define CUT_LENGTH 200 /* bytes of the streams that are cut everywhere */
 #define SOCKET     "echo.sock"
+
+TestSuite(echo, .init = scratch_make, .fini = scratch_remove);
 
 enum { OVER_IPV4, OVER_IPV6, OVER_UNIX, N_KINDS };
 
 /* A daemon that listens in every way, and a client over each. */
 struct scene {
         struct daemon *daemon;
-        char directory[32], path[64];
+        const char *path;
         int clients[N_KINDS];
 };
 
@@ -43,13 +46,11 @@ static uint16_t logged_port(struct daemon *daemon, const char *prefix)
 
 static struct scene set_scene(void)
 {
-        struct scene scene = {.directory = "/tmp/echod-test-XXXXXX"};
-        char listeners[256];
+        struct scene scene = {.path = scratch_path(SOCKET)};
+        char listeners[512];
 
         if (!has_ipv6())
                 cr_skip_test("this machine has no IPv6");
-        cr_assert_not_null(mkdtemp(scene.directory));
-        snprintf(scene.path, sizeof(scene.path), "%s/" SOCKET, scene.directory);
         snprintf(listeners, sizeof(listeners),
                  "listeners = ( { address = \"127.0.0.1\"; port = 0; }, "
                  "{ address = \"::1\"; port = 0; }, { address = \"%s\"; } );",
@@ -71,7 +72,6 @@ static void leave_scene(struct scene *scene)
                 close(scene->clients[kind]);
         }
         daemon_stop(scene->daemon);
-        rmdir(scene->directory);
 }
 
 static void expect_bytes(int socket, const char *expected)
@@ -157,7 +157,6 @@ Test(echo, long_streams_come_back_over_every_kind_of_socket)
                 close(scene.clients[kind]);
         }
         daemon_stop(scene.daemon);
-        rmdir(scene.directory);
 }
 
 Test(echo, reads_smaller_and_larger_than_what_is_sent_make_no_difference)
@@ -233,7 +232,6 @@ Test(echo, nothing_but_an_urgent_byte_keeps_no_worker_busy)
         for (int kind = 0; kind < N_KINDS; kind++)
                 client_abort(scene.clients[kind]);
         daemon_stop(scene.daemon);
-        rmdir(scene.directory);
 }
 
 /* Sends one byte, and a descriptor beside it. */

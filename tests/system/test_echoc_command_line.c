@@ -1,11 +1,11 @@
 /* What is wrong with a command line is named, and is status 2. */
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "echoc.h"
-
-static struct outcome outcome;
+#include "daemon.h"
+#include "echoc_outcome.h"
 
 #define EXPECT_USAGE(message, ...)                                                           \
         do {                                                                                 \
@@ -20,7 +20,7 @@ Test(echoc_command_line, a_missing_host_is_named)
 {
         EXPECT_USAGE("no HOST", "-c", "1");
         RUN_ECHOC(&outcome);
-        cr_assert_eq(outcome.status, 2);
+        expect_status(2);
 }
 
 Test(echoc_command_line, superfluous_arguments_are_named)
@@ -88,18 +88,40 @@ Test(echoc_command_line, more_connections_than_open_files_are_refused_with_the_l
                     (const char *const[]){"sh", "-c",
                                           "ulimit -n 200 && exec \"$0\" --load -n 1000 127.0.0.1",
                                           command_echoc(), NULL});
-        cr_assert_eq(outcome.status, 2);
-        cr_assert(command_matches(outcome.err, "1000 connections do not fit into the limit on "
-                                               "open files, 200, which leaves room for [0-9]+$"),
-                  "%s", outcome.err);
+        expect_status(2);
+        expect_err("1000 connections do not fit into the limit on "
+                   "open files, 200, which leaves room for [0-9]+$");
+}
+
+Test(echoc_command_line, standard_streams_that_are_closed_are_not_taken_by_something_else)
+{
+        static const char *const modes[] = {
+                "-c 1",
+                "--transcript -i 0.01 -m x",
+                "--load -t 0.05",
+                "--hold -t 0.05",
+        };
+        static const char *const closed[] = {"<&-", ">&-", "2>&-", "<&- >&- 2>&-"};
+        struct daemon *daemon = DAEMON();
+        char line[512];
+
+        for (size_t i = 0; i < 4 * 4; i++) {
+                snprintf(line, sizeof(line), "exec \"$0\" %s 127.0.0.1 %u %s", modes[i / 4],
+                         daemon->port, closed[i % 4]);
+                command_run(&outcome, NULL,
+                            (const char *const[]){"sh", "-c", line, command_echoc(), NULL});
+                cr_assert_eq(outcome.status, 0, "%s: %d\n%s", line, outcome.status, outcome.err);
+                cr_assert_str_empty(outcome.err);
+        }
+        daemon_stop(daemon);
 }
 
 Test(echoc_command_line, help_and_version_are_printed)
 {
         RUN_ECHOC(&outcome, "-h");
-        cr_assert_eq(outcome.status, 0);
-        cr_assert(command_matches(outcome.out, "^Usage: echoc "));
+        expect_status(0);
+        expect_out("^Usage: echoc ");
         RUN_ECHOC(&outcome, "--version");
-        cr_assert_eq(outcome.status, 0);
-        cr_assert(command_matches(outcome.out, "^echoc [0-9]+\\.[0-9]+\\.[0-9]+$"));
+        expect_status(0);
+        expect_out("^echoc [0-9]+\\.[0-9]+\\.[0-9]+$");
 }

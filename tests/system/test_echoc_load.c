@@ -8,30 +8,11 @@
 
 #include "crooked_server.h"
 #include "daemon.h"
-#include "echoc.h"
+#include "echoc_outcome.h"
 #include "port.h"
 #include "scratch.h"
 
 TestSuite(echoc_load, .init = scratch_make, .fini = scratch_remove);
-
-static struct outcome outcome;
-
-static void expect_status(int status)
-{
-        cr_assert_eq(outcome.status, status, "exit status %d\n%s%s", outcome.status, outcome.out,
-                     outcome.err);
-}
-
-static void expect_out(const char *pattern)
-{
-        cr_assert(command_matches(outcome.out, pattern), "no %s in:\n%s%s", pattern, outcome.out,
-                  outcome.err);
-}
-
-static void expect_err(const char *pattern)
-{
-        cr_assert(command_matches(outcome.err, pattern), "no %s in:\n%s", pattern, outcome.err);
-}
 
 /* What another program than ours reads in the JSON: the condition, of `r`, holds. */
 static void expect_json(const char *condition)
@@ -64,8 +45,8 @@ static void load_crooked(enum trick trick, uint64_t offset, uint64_t length)
 {
         struct crooked_server *server = crooked_start(trick, offset, length);
 
-        RUN_ECHOC(&outcome, "--load", "-n", "2", "-d", "4", "-t", "0.5", "--json", "127.0.0.1",
-                  crooked_port(server));
+        RUN_ECHOC(&outcome, "--load", "--seed", "1", "-n", "2", "-d", "4", "-t", "0.5", "--json",
+                  "127.0.0.1", crooked_port(server));
         crooked_stop(server);
 }
 
@@ -93,18 +74,23 @@ Test(echoc_load, json_is_one_object_that_others_can_read)
         expect_json("l['count'] >= r['messages'] and sum(e.values()) == 0");
 }
 
-Test(echoc_load, a_host_with_quotes_is_escaped_in_json)
+Test(echoc_load, a_host_that_is_no_plain_text_is_escaped_in_json)
 {
-        const char *path = scratch_path("a\"b\\c.sock");
-        struct daemon *daemon =
-                DAEMON("-o", "listeners = ( { address = \"/tmp/echoc-escaped.sock\"; } );");
+        const char *path = scratch_path("a\"b\\c\n\xff.sock");
+        struct daemon *daemon = DAEMON("-o", scratch_listener("plain.sock"));
 
-        cr_assert_eq(rename("/tmp/echoc-escaped.sock", path), 0);
+        cr_assert_eq(rename(scratch_path("plain.sock"), path), 0);
         RUN_ECHOC(&outcome, "--load", "-t", "0.1", "--json", path);
-        cr_assert_eq(rename(path, "/tmp/echoc-escaped.sock"), 0); /* echod removes it */
+        cr_assert_eq(rename(path, scratch_path("plain.sock")), 0); /* echod removes it */
         expect_status(0);
-        expect_json("r['host'].endswith('a\\\"b\\\\c.sock')");
+        expect_json("r['host'].endswith('a\\\"b\\\\c\\n\\ufffd.sock')");
         daemon_stop(daemon);
+}
+
+Test(echoc_load, json_tells_the_threads_that_there_were)
+{
+        LOAD_ECHOD("-n", "2", "--threads", "4", "--json");
+        expect_json("r['threads'] == 2 and r['connections'] == 2");
 }
 
 Test(echoc_load, every_size_and_depth_comes_back)
@@ -139,6 +125,30 @@ Test(echoc_load, connections_are_opened_again_and_again)
         expect_json("r['kind'] == 'connect' and r['messages'] > 3");
         expect_json("l['count'] >= r['messages']");
         daemon_stop(daemon);
+}
+
+Test(echoc_load, a_byte_behind_the_only_one_is_told)
+{
+        struct crooked_server *server = crooked_start(TRICK_TAIL, 0, 1);
+
+        RUN_ECHOC(&outcome, "--load", "--connect", "-t", "0.5", "--json", "127.0.0.1",
+                  crooked_port(server));
+        crooked_stop(server);
+        expect_status(1);
+        expect_err(
+                "^echoc: connection 0, offset 1: duplicated: bytes from offset 0 on came again$");
+        expect_json("e['duplicated'] == 1 and r['messages'] > 1");
+}
+
+Test(echoc_load, a_server_that_does_not_close_is_not_waited_for_long)
+{
+        struct crooked_server *server = crooked_start(TRICK_CLING, 0, 0);
+
+        RUN_ECHOC(&outcome, "--load", "--connect", "-t", "1.95", "--json", "127.0.0.1",
+                  crooked_port(server));
+        crooked_stop(server);
+        expect_status(0);
+        expect_json("r['messages'] == 2");
 }
 
 Test(echoc_load, threads_share_the_connections)
@@ -177,19 +187,55 @@ Test(echoc_load, a_stall_is_not_hidden_when_there_is_a_rate)
         expect_json("l['max'] >= 990000000 and l['p90'] >= 500000000");
 }
 
-Test(echoc_load, a_terminal_sees_progress_and_bars)
+/* Loads a fresh echod from a terminal with so many columns, in a locale. */
+static void load_on_terminal(unsigned n_columns, const char *locale, const char *options)
 {
         struct daemon *daemon = DAEMON();
         char line[512];
 
-        snprintf(line, sizeof(line), "%s --load -t 2.2 127.0.0.1 %u", command_echoc(),
-                 daemon->port);
+        snprintf(line, sizeof(line), "stty cols %u; exec env LC_ALL=%s %s --load %s 127.0.0.1 %u",
+                 n_columns, locale, command_echoc(), options, daemon->port);
         command_run(&outcome, NULL,
                     (const char *const[]){"script", "-qec", line, "/dev/null", NULL});
+        daemon_stop(daemon);
         expect_status(0);
+}
+
+Test(echoc_load, a_terminal_sees_progress_and_bars)
+{
+        load_on_terminal(80, "C.UTF-8", "-t 2.2");
         expect_out("[0-9]+/s, [0-9.]+ MiB/s, [01] in flight, 0 errors");
         expect_out("^  < +[0-9.]+ .*s +[0-9.]+ % ▇");
-        daemon_stop(daemon);
+}
+
+Test(echoc_load, a_narrow_terminal_gets_lines_that_fit)
+{
+        load_on_terminal(30, "C", "-t 1.2");
+        expect_out("\r[0-9]+/s, [0-9.]+ MiB/s, [0-9a-z ]+\033");
+        cr_assert_not(command_matches(outcome.out, "\r[^\033\r]{30}"), "%s", outcome.out);
+        expect_out("^  < +[0-9.]+ .?s +[0-9.]+ % #+");
+        cr_assert_not(command_matches(outcome.out, "^  < .{27}[^\r]"), "%s", outcome.out);
+}
+
+Test(echoc_load, a_terminal_sees_the_rate_of_streams)
+{
+        load_on_terminal(80, "C.UTF-8", "--bulk -t 1.2");
+        expect_out("\r[1-9][0-9.]+ MiB/s, 0 errors");
+}
+
+Test(echoc_load, a_terminal_without_utf_8_gets_ascii_only)
+{
+        load_on_terminal(80, "C", "-t 0.3");
+        expect_out("^latency     p50 [0-9.]+ [um]s, ");
+        expect_out("^  < +[0-9.]+ .?s +[0-9.]+ % #");
+        for (const char *c = outcome.out; *c; c++)
+                cr_assert_lt((unsigned char)*c, 0x80, "%s", outcome.out);
+}
+
+Test(echoc_load, the_heading_tells_a_rate_as_it_was_given)
+{
+        LOAD_ECHOD("--rate", "1234567");
+        expect_out(", depth: 1, 1234567 messages a second, 0.5 s\\.$");
 }
 
 Test(echoc_load, lost_bytes_are_told)
@@ -198,6 +244,20 @@ Test(echoc_load, lost_bytes_are_told)
         expect_status(1);
         expect_json("e['lost'] == 1 and e['corrupted'] == 0 and e['mixed'] == 0");
         expect_err("^echoc: connection 0, offset 645: 3 bytes lost$");
+}
+
+/* The second message lacks its end, so a third one is never sent. */
+Test(echoc_load, a_missing_end_is_told_with_its_offset)
+{
+        struct crooked_server *server = crooked_start(TRICK_DROP, 100, 28);
+
+        RUN_ECHOC(&outcome, "--load", "--seed", "1", "-t", "0.2", "--json", "127.0.0.1",
+                  crooked_port(server));
+        crooked_stop(server);
+        expect_status(1);
+        expect_json("r['seed'] == 1");
+        expect_json("e['unanswered'] == 1 and e['lost'] == 1 and sum(e.values()) == 2");
+        expect_err("^echoc: connection 0, offset 100: 28 bytes lost$");
 }
 
 Test(echoc_load, duplicated_bytes_are_told)
@@ -225,6 +285,20 @@ Test(echoc_load, bytes_of_the_wrong_connection_are_told)
         expect_err("^echoc: connection 0, offset 640: 64 bytes lost$");
 }
 
+/* Each thread has one of the connections, and the second has sent one message only. */
+Test(echoc_load, bytes_of_another_threads_connection_are_told_however_far_ahead_it_is)
+{
+        struct crooked_server *server = crooked_start(TRICK_MIX_AHEAD, 2621440, 4096);
+
+        RUN_ECHOC(&outcome, "--load", "--seed", "1", "-n", "2", "--threads", "2", "-s", "262144",
+                  "-t", "1.5", "--json", "127.0.0.1", crooked_port(server));
+        crooked_stop(server);
+        expect_status(1);
+        expect_json("e['mixed'] == 1 and e['lost'] == 1 and e['corrupted'] == 0");
+        expect_err("^echoc: connection [01], offset 0: mixed: bytes of connection [01] from its "
+                   "offset 2621440 on$");
+}
+
 Test(echoc_load, corrupted_bytes_are_told)
 {
         load_crooked(TRICK_CORRUPT, 640, 1);
@@ -238,7 +312,7 @@ Test(echoc_load, a_reset_is_counted_and_the_others_go_on)
         load_crooked(TRICK_RESET, 640, 0);
         expect_status(1);
         expect_json(
-                "e['reset'] == 1 and e['unanswered'] > 0 and e['lost'] == 0 and r['messages'] > 10");
+                "e['reset'] == 1 and e['unanswered'] > 0 and e['lost'] == 1 and r['messages'] > 10");
 }
 
 Test(echoc_load, an_early_end_is_counted)
@@ -248,11 +322,27 @@ Test(echoc_load, an_early_end_is_counted)
         expect_json("e['reset'] + e['ended'] == 1");
 }
 
+Test(echoc_load, what_a_reset_leaves_unanswered_has_been_waited_for)
+{
+        struct crooked_server *server = crooked_start(TRICK_RESET, 64, 0);
+
+        RUN_ECHOC(&outcome, "--load", "-d", "4", "-t", "3600", "--json", "127.0.0.1",
+                  crooked_port(server));
+        crooked_stop(server);
+        expect_status(1);
+        expect_json("e['reset'] == 1 and e['unanswered'] >= 3");
+        expect_json("l['count'] == r['messages'] + e['unanswered']");
+}
+
 Test(echoc_load, it_ends_although_no_answer_comes)
 {
         load_crooked(TRICK_MUTE, 0, 0);
         expect_status(1);
-        expect_json("e['unanswered'] == 8 and r['messages'] == 0");
+        expect_json("e['unanswered'] == 8 and e['lost'] == 2 and r['messages'] == 0");
+        expect_err("^echoc: connection 0, offset 0: 256 bytes lost$");
+        expect_err("^echoc: connection 1, offset 0: 256 bytes lost$");
+        /* Five seconds were waited for them. */
+        expect_json("l['count'] == 8 and l['min'] > 4e9");
 }
 
 Test(echoc_load, streams_end_although_nobody_reads)
@@ -272,6 +362,9 @@ Test(echoc_load, no_connection_is_status_2)
                   port_text(free_port()));
         expect_status(2);
         expect_err("^echoc: 127\\.0\\.0\\.1 port [0-9]+: connection refused$");
+        RUN_ECHOC(&outcome, "--load", "--json", "-t", "3600", "127.0.0.1", port_text(free_port()));
+        expect_status(2);
+        cr_assert_str_empty(outcome.out);
         RUN_ECHOC(&outcome, "--load", "--connect", "-t", "3600", "127.0.0.1",
                   port_text(free_port()));
         expect_status(2);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "daemon.h"
-#include "echoc.h"
+#include "echoc_outcome.h"
 #include "page.h"
 
 /* In all examples, and in the one that asks for metrics. */
@@ -15,8 +15,6 @@
 #define METRICS_PORT "9007"
 
 #define N_OPTIONS 30
-
-static struct outcome outcome;
 
 static char *read_source(const char *name)
 {
@@ -184,14 +182,39 @@ Test(echoc_manual, completion_offers_what_the_mode_has)
         cr_assert_not_null(strstr(outcome.out, " /etc/hosts "), "%s", outcome.out);
 }
 
-Test(echoc_manual, completion_of_echod_asks_it_for_its_options)
+/* What is offered for the beginning of an option of echod's configuration. */
+static void complete_option(const char *beginning)
 {
         char script[2048];
 
         snprintf(script, sizeof(script),
-                 ". %s/conf/completion/echod.bash; compopt() { :; }; COMP_WORDS=(%s -o wor); "
+                 ". %s/conf/completion/echod.bash; compopt() { :; }; COMP_WORDS=(%s -o %s); "
                  "COMP_CWORD=2; _echod; echo \"${COMPREPLY[*]}\"",
+                 getenv("SOURCE_ROOT"), command_echod(), beginning);
+        command_run(&outcome, NULL, (const char *const[]){"bash", "-c", script, NULL});
+}
+
+Test(echoc_manual, completion_of_echod_asks_it_for_its_options)
+{
+        bool has_metrics;
+
+        complete_option("wor");
+        cr_assert_str_eq(outcome.out, "workers=\n", "%s%s", outcome.out, outcome.err);
+        RUN_ECHOD(&outcome, "-V");
+        has_metrics = strstr(outcome.out, "+metrics");
+        complete_option("met");
+        cr_assert_str_eq(outcome.out, has_metrics ? "metrics=\n" : "\n", "%s", outcome.out);
+}
+
+Test(echoc_manual, completion_of_echod_leaves_the_equal_sign_as_it_is)
+{
+        char script[2048];
+
+        /* This is typed into an interactive shell. echod then says that there is no value. */
+        snprintf(script, sizeof(script),
+                 "printf '. %s/conf/completion/echod.bash\\n%s -o lis\\t\\nexit\\n' | "
+                 "INPUTRC=/dev/null TERM=dumb script -qec 'bash --norc -i' /dev/null",
                  getenv("SOURCE_ROOT"), command_echod());
         command_run(&outcome, NULL, (const char *const[]){"bash", "-c", script, NULL});
-        cr_assert_str_eq(outcome.out, "workers=\n", "%s%s", outcome.out, outcome.err);
+        cr_assert(command_matches(outcome.out, " -o listeners=.?$"), "%s", outcome.out);
 }

@@ -4,35 +4,15 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "crooked_server.h"
 #include "daemon.h"
-#include "echoc.h"
+#include "echoc_outcome.h"
 #include "port.h"
 #include "scratch.h"
 
 TestSuite(echoc_probe, .init = scratch_make, .fini = scratch_remove);
-
-static struct outcome outcome;
-
-static void expect_status(int status)
-{
-        cr_assert_eq(outcome.status, status, "exit status %d\n%s%s", outcome.status, outcome.out,
-                     outcome.err);
-}
-
-static void expect_out(const char *pattern)
-{
-        cr_assert(command_matches(outcome.out, pattern), "no %s in:\n%s%s", pattern, outcome.out,
-                  outcome.err);
-}
-
-static void expect_err(const char *pattern)
-{
-        cr_assert(command_matches(outcome.err, pattern), "no %s in:\n%s", pattern, outcome.err);
-}
 
 /* Four messages of 64 bytes to a server with a trick. A late answer is one after so many seconds.
  */
@@ -40,7 +20,7 @@ static void probe(enum trick trick, uint64_t offset, uint64_t length, const char
 {
         struct crooked_server *server = crooked_start(trick, offset, length);
 
-        RUN_ECHOC(&outcome, "-c", "4", "-i", "0.02", "-W", timeout, "127.0.0.1",
+        RUN_ECHOC(&outcome, "--seed", "1", "-c", "4", "-i", "0.02", "-W", timeout, "127.0.0.1",
                   crooked_port(server));
         crooked_stop(server);
 }
@@ -67,11 +47,8 @@ Test(echoc_probe, prints_a_line_for_each_answer_and_a_summary)
 Test(echoc_probe, reads_a_unix_socket_by_its_path)
 {
         const char *path = scratch_path("echo.sock");
-        char option[512];
-        struct daemon *daemon;
+        struct daemon *daemon = DAEMON("-o", scratch_listener("echo.sock"));
 
-        snprintf(option, sizeof(option), "listeners = ( { address = \"%s\"; } );", path);
-        daemon = DAEMON("-o", option);
         RUN_ECHOC(&outcome, "-c", "2", "-i", "0.01", "-W", "20", path);
         expect_status(0);
         expect_out("^ECHO /tmp/.*/echo\\.sock: 64 bytes of data\\.$");
@@ -183,6 +160,33 @@ Test(echoc_probe, corrupted_bytes_are_told)
         expect_status(1);
         expect_out("^seq=2: offset 100: 3 bytes corrupted$");
         expect_out("^4 sent, 3 received, 25% lost, 0 late, 1 wrong,");
+}
+
+Test(echoc_probe, two_probes_know_each_others_bytes_from_their_own)
+{
+        struct crooked_server *server = crooked_start(TRICK_CROSS, 0, 0);
+        char line[256];
+
+        snprintf(line, sizeof(line),
+                 "exec 3>&1; probe() { \"$0\" -q -c 2 -i 0.02 -W 2 127.0.0.1 %s >/dev/null; "
+                 "echo status=$? >&3; }; probe & probe; wait",
+                 crooked_port(server));
+        command_run(&outcome, NULL, (const char *const[]){"sh", "-c", line, command_echoc(), NULL});
+        crooked_stop(server);
+        cr_assert_eq(count_text(outcome.out, "status=1"), 2, "%s%s", outcome.out, outcome.err);
+}
+
+Test(echoc_probe, the_seed_is_said_if_not_all_was_good)
+{
+        struct crooked_server *server = crooked_start(TRICK_MUTE, 0, 0);
+
+        RUN_ECHOC(&outcome, "-c", "1", "-W", "0.1", "127.0.0.1", crooked_port(server));
+        expect_status(1);
+        expect_err("^echoc: --seed [0-9]+ sends the same bytes again$");
+        RUN_ECHOC(&outcome, "--seed", "77", "-c", "1", "-W", "0.1", "127.0.0.1",
+                  crooked_port(server));
+        expect_err("^echoc: --seed 77 sends the same bytes again$");
+        crooked_stop(server);
 }
 
 Test(echoc_probe, a_late_answer_is_said_to_be_missing_and_then_to_be_late)

@@ -7,11 +7,10 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "crooked_server.h"
 #include "daemon.h"
-#include "echoc.h"
+#include "echoc_outcome.h"
 #include "page.h"
-
-static struct outcome outcome;
 
 /* The URL of a page of the daemon's. Valid until the next call. */
 static const char *url(struct daemon *daemon, const char *path)
@@ -29,17 +28,14 @@ Test(echoc_status, prints_each_figure_once_where_nobody_watches)
 
         client_echo(client, "twelve bytes");
         RUN_ECHOC(&outcome, "--status", "127.0.0.1", port_text(page_port(daemon)));
-        cr_assert_eq(outcome.status, 0, "%s", outcome.err);
+        expect_status(0);
         cr_assert_str_empty(outcome.err);
-        cr_assert(command_matches(outcome.out,
-                                  "^echod [0-9.]+ at http://127\\.0\\.0\\.1:[0-9]+/metrics, up "
-                                  "[0-9]{2}:[0-9]{2}:[0-9]{2}$"),
-                  "%s", outcome.out);
-        cr_assert(command_matches(outcome.out, "^FIGURE +LABEL +VALUE$"), "%s", outcome.out);
-        cr_assert(command_matches(outcome.out, "^connections +1$"), "%s", outcome.out);
-        cr_assert(command_matches(outcome.out, "^received_bytes_total +12$"), "%s", outcome.out);
-        cr_assert(command_matches(outcome.out, "^worker_connections +worker=\"0\" +1$"), "%s",
-                  outcome.out);
+        expect_out("^echod [0-9.]+ at http://127\\.0\\.0\\.1:[0-9]+/metrics, up "
+                   "[0-9]{2}:[0-9]{2}:[0-9]{2}$");
+        expect_out("^FIGURE +LABEL +VALUE$");
+        expect_out("^connections +1$");
+        expect_out("^received_bytes_total +12$");
+        expect_out("^worker_connections +worker=\"0\" +1$");
         cr_assert_eq(count_text(outcome.out, "\nconnections "), 1);
         cr_assert_null(strchr(outcome.out, '\033'));
         close(client);
@@ -51,11 +47,10 @@ Test(echoc_status, says_from_the_second_time_on_how_fast_a_figure_grows)
         struct daemon *daemon = DAEMON("-o", METRICS);
 
         RUN_ECHOC(&outcome, "--status", "-c", "3", "-i", "0.05", url(daemon, ""));
-        cr_assert_eq(outcome.status, 0, "%s", outcome.err);
+        expect_status(0);
         cr_assert_eq(count_text(outcome.out, "VALUE\n"), 1);
         cr_assert_eq(count_text(outcome.out, "PER SECOND\n"), 2);
-        cr_assert(command_matches(outcome.out, "^received_bytes_total +0 +0\\.0$"), "%s",
-                  outcome.out);
+        expect_out("^received_bytes_total +0 +0\\.0$");
         daemon_stop(daemon);
 }
 
@@ -71,7 +66,7 @@ Test(echoc_status, is_written_over_on_a_terminal_until_it_is_interrupted)
                     (const char *const[]){"script", "-qec", command, "/dev/null", NULL});
         cr_assert_geq(count_text(outcome.out, "\033[H\033[J"), 2, "%s", outcome.out);
         cr_assert_geq(count_text(outcome.out, "PER SECOND"), 1, "%s", outcome.out);
-        cr_assert(command_matches(outcome.out, "^\\.\\.\\. and [0-9]+ more"), "%s", outcome.out);
+        expect_out("^\\.\\.\\. and [0-9]+ more");
         daemon_stop(daemon);
 }
 
@@ -80,11 +75,11 @@ Test(echoc_status, a_page_that_is_not_echods_is_status_1)
         struct daemon *daemon = DAEMON("-o", METRICS);
 
         RUN_ECHOC(&outcome, "--status", url(daemon, "/healthz"));
-        cr_assert_eq(outcome.status, 1);
+        expect_status(1);
         cr_assert_not_null(strstr(outcome.err, "/healthz: this is not the metrics of an echod"),
                            "%s", outcome.err);
         RUN_ECHOC(&outcome, "--status", url(daemon, "/nowhere"));
-        cr_assert_eq(outcome.status, 1);
+        expect_status(1);
         cr_assert_not_null(strstr(outcome.err, "HTTP status 404"), "%s", outcome.err);
         cr_assert_str_empty(outcome.out);
         daemon_stop(daemon);
@@ -98,7 +93,7 @@ Test(echoc_status, nobody_there_is_status_2)
         snprintf(gone, sizeof(gone), "%s", url(daemon, "/metrics"));
         daemon_stop(daemon);
         RUN_ECHOC(&outcome, "--status", gone);
-        cr_assert_eq(outcome.status, 2);
+        expect_status(2);
         cr_assert_not_null(strstr(outcome.err, gone), "%s", outcome.err);
         cr_assert_str_empty(outcome.out);
 }
@@ -117,12 +112,15 @@ Test(echoc_status, what_is_neither_url_nor_host_is_status_2)
 /* A port on which somebody listens who never answers. */
 Test(echoc_status, an_answer_that_does_not_come_is_waited_for_as_long_as_asked)
 {
-        struct daemon *daemon = DAEMON();
+        struct crooked_server *server = crooked_start(TRICK_MUTE, 0, 0);
+        uint64_t began_ms = now_ms();
 
-        RUN_ECHOC(&outcome, "--status", "-W", "0.2", "127.0.0.1", port_text(daemon->port));
-        cr_assert_neq(outcome.status, 0);
+        RUN_ECHOC(&outcome, "--status", "-W", "0.2", "127.0.0.1", crooked_port(server));
+        expect_status(2);
+        expect_err("timed out");
         cr_assert_str_empty(outcome.out);
-        daemon_stop(daemon);
+        cr_assert_geq(now_ms() - began_ms, 200);
+        crooked_stop(server);
 }
 
 Test(echoc_status, a_daemon_that_ends_meanwhile_is_said)
@@ -130,11 +128,14 @@ Test(echoc_status, a_daemon_that_ends_meanwhile_is_said)
         struct daemon *daemon = DAEMON("-o", METRICS);
         char command[512];
 
-        snprintf(command, sizeof(command), "'%s' --status -c 1000 -i 0.02 %s; echo status $?",
-                 command_echoc(), url(daemon, "/metrics"));
-        daemon_signal(daemon, SIGTERM);
+        /* It is ended by who has read the first line. */
+        snprintf(command, sizeof(command),
+                 "{ '%s' --status -c 1000 -i 0.02 %s; echo status $? >&2; } |"
+                 "{ read line; kill -TERM %d; cat; }",
+                 command_echoc(), url(daemon, "/metrics"), (int)daemon->pid);
         command_run(&outcome, NULL, (const char *const[]){"sh", "-c", command, NULL});
-        cr_assert_not_null(strstr(outcome.out, "status 2"), "%s", outcome.out);
+        expect_out("^FIGURE +LABEL +VALUE$");
+        expect_err("^status 2$");
         cr_assert_eq(daemon_await_exit(daemon), 0);
         daemon_free(daemon);
 }

@@ -7,17 +7,8 @@
 
 #include "crooked_server.h"
 #include "daemon.h"
-#include "echoc.h"
+#include "echoc_outcome.h"
 #include "port.h"
-#include "scratch.h"
-
-static struct outcome outcome;
-
-static void expect_status(int status)
-{
-        cr_assert_eq(outcome.status, status, "exit status %d\n%s%s", outcome.status, outcome.out,
-                     outcome.err);
-}
 
 /* Where it happens in the transcript. */
 static const char *find(const char *event)
@@ -104,9 +95,9 @@ Test(echoc_transcript, each_client_has_a_column_and_each_line_a_time)
 
         write_transcript(port_text(daemon->port));
         expect_status(0);
-        cr_assert(command_matches(outcome.out, "^\\[0\\.[0-9]{6}\\] Client 0 connects\\.$"));
-        cr_assert(command_matches(outcome.out, "^\\[0\\.[0-9]{6}\\] {9}Client 1 connects\\.$"));
-        cr_assert(command_matches(outcome.out, "^\\[[0-9.]+\\] {17}Client 2 sends \"你好\"\\.$"));
+        expect_out("^\\[0\\.[0-9]{6}\\] Client 0 connects\\.$");
+        expect_out("^\\[0\\.[0-9]{6}\\] {9}Client 1 connects\\.$");
+        expect_out("^\\[[0-9.]+\\] {17}Client 2 sends \"你好\"\\.$");
         for (char *line = strtok(outcome.out, "\n"); line; line = strtok(NULL, "\n")) {
                 double now = strtod(line + 1, NULL);
 
@@ -114,6 +105,22 @@ Test(echoc_transcript, each_client_has_a_column_and_each_line_a_time)
                 before = now;
         }
         cr_assert_geq(before, 1.5); /* three pauses */
+        daemon_stop(daemon);
+}
+
+Test(echoc_transcript, many_clients_have_columns_of_their_own_too)
+{
+        struct daemon *daemon = DAEMON();
+
+        RUN_ECHOC(&outcome, "--clients", "30", "-i", "0.01", "-m", "x", "--transcript", "127.0.0.1",
+                  port_text(daemon->port));
+        expect_status(0);
+        for (unsigned i = 0; i < 30; i++) {
+                char line[320];
+
+                snprintf(line, sizeof(line), "] %*sClient %u connects.\n", 8 * (int)i, "", i);
+                find(line);
+        }
         daemon_stop(daemon);
 }
 

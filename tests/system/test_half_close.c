@@ -5,8 +5,11 @@
 #include <sys/ioctl.h>
 
 #include "observe.h"
+#include "scratch.h"
 
 #define READ_BUFFER 131072 /* the default */
+
+TestSuite(half_close, .init = scratch_make, .fini = scratch_remove);
 
 static void send_pattern(int socket, uint64_t length)
 {
@@ -129,21 +132,17 @@ Test(half_close, with_a_full_and_small_receive_window_nothing_is_lost)
 
 Test(half_close, on_a_unix_socket_full_buffers_come_back_before_the_end)
 {
-        char directory[] = "/tmp/echod-test-XXXXXX", path[64], listeners[128];
+        const char *path = scratch_path("half.sock");
         struct daemon *daemon;
         uint64_t sent = 0;
         int client;
 
-        cr_assert_not_null(mkdtemp(directory));
-        snprintf(path, sizeof(path), "%s/half.sock", directory);
-        snprintf(listeners, sizeof(listeners), "listeners = ( { address = \"%s\"; } );", path);
-        daemon = DAEMON("-o", listeners);
+        daemon = DAEMON("-o", scratch_listener("half.sock"));
         client = client_connect_unix(path);
         fill_all(&client, &sent, 1);
         client_half_close(client);
         expect_all(daemon, client, sent);
         daemon_stop(daemon);
-        rmdir(directory);
 }
 
 Test(half_close, a_crowd_that_half_closes_at_once_gets_everything)

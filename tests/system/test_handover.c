@@ -17,6 +17,7 @@
 
 #include "client.h"
 #include "daemon.h"
+#include "echoc.h"
 #include "observe.h"
 #include "port.h"
 #include "reload.h"
@@ -31,9 +32,8 @@ TestSuite(handover, .init = scratch_make, .fini = scratch_remove);
 Test(handover, an_open_connection_goes_on_in_the_same_process)
 {
         struct daemon *daemon = DAEMON();
-        int client = client_connect(daemon->port);
+        int client = client_enter(daemon->port);
 
-        client_echo(client, "before");
         for (int i = 0; i < 3; i++) {
                 restart(daemon);
                 client_echo(client, "after");
@@ -110,29 +110,11 @@ Test(handover, output_that_nobody_takes_yet_goes_along)
         daemon_stop(daemon);
 }
 
-/* echoc verifies each byte, and its exit status says whether all was well. */
-static pid_t start_bulk(const struct daemon *daemon, int seconds)
-{
-        char port[8], time[8];
-        pid_t pid;
-
-        snprintf(port, sizeof(port), "%u", daemon->port);
-        snprintf(time, sizeof(time), "%d", seconds);
-        pid = fork();
-        cr_assert_geq(pid, 0);
-        if (pid == 0) {
-                dup2(STDERR_FILENO, STDOUT_FILENO);
-                execl(getenv("ECHOC"), "echoc", "--load", "--bulk", "-n", "4", "-t", time,
-                      "127.0.0.1", port, NULL);
-                _exit(127);
-        }
-        return pid;
-}
-
 Test(handover, a_verified_stream_passes_through_ten_restarts)
 {
         struct daemon *daemon = DAEMON("-o", "workers = 2;");
-        pid_t bulk = start_bulk(daemon, 4);
+        pid_t bulk = START_ECHOC("--load", "--bulk", "-n", "4", "-t", "4", "127.0.0.1",
+                                 port_text(daemon->port));
         int status;
 
         for (int i = 0; i < N_RESTARTS; i++) {
@@ -333,9 +315,8 @@ Test(handover, a_changed_configuration_is_in_force_afterwards)
         const char *file = scratch_write("conf", "workers = 2; max_connections = 1;\n"
                                                  "listeners = ( " ANY_PORT " );\n");
         struct daemon *daemon = DAEMON("-c", file);
-        int client = client_connect(daemon->port), other;
+        int client = client_enter(daemon->port), other;
 
-        client_echo(client, "before");
         scratch_write("conf", "workers = 1; max_connections = 2; read_buffer = 4096;\n"
                               "listeners = ( " ANY_PORT " );\n");
         restart(daemon);
@@ -374,9 +355,8 @@ Test(handover, a_new_listener_whose_address_is_taken_is_left_out)
 {
         const char *file = scratch_write("conf", "listeners = ( " ANY_PORT " );\n");
         struct daemon *daemon = DAEMON("-c", file), *other = DAEMON();
-        int client = client_connect(daemon->port);
+        int client = client_enter(daemon->port);
 
-        client_echo(client, "before");
         scratch_write("conf",
                       "listeners = ( " ANY_PORT ", { address = \"127.0.0.1\"; port = %u; } );\n",
                       other->port);
@@ -400,9 +380,8 @@ Test(handover, a_listener_that_is_gone_closes)
         const char *file =
                 scratch_write("conf", "listeners = ( " PORT ", " PORT " );\n", stays, goes);
         struct daemon *daemon = DAEMON("-c", file);
-        int client = client_connect(goes);
+        int client = client_enter(goes);
 
-        client_echo(client, "before");
         scratch_write("conf", "listeners = ( " PORT " );\n", stays);
         restart(daemon);
         client_echo(client, "after");

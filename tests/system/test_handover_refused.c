@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +23,8 @@ Test(handover_refused, a_bad_configuration_changes_nothing)
 {
         const char *file = scratch_write("conf", "listeners = ( " ANY_PORT " );\n");
         struct daemon *daemon = DAEMON("-c", file);
-        int client = client_connect(daemon->port);
+        int client = client_enter(daemon->port);
 
-        client_echo(client, "before");
         scratch_write("conf", "no_such_option = 1;\n");
         usr2(daemon, "no restart: ");
         cr_assert(daemon_has_logged(daemon, "conf:1: no_such_option"), "%s", daemon->log);
@@ -48,6 +48,22 @@ static void copy_binary(const char *path)
         cr_assert_eq(outcome.status, 0, "%s", outcome.err);
 }
 
+/* A daemon whose binary is a copy that the test may do with as it likes. */
+static struct daemon *start_copy(const char *path)
+{
+        copy_binary(path);
+        setenv("ECHOD", path, true);
+        return DAEMON();
+}
+
+/* The binary's place is a script's from now on. */
+static void put_script(const char *path, const char *script)
+{
+        cr_assert_eq(unlink(path), 0);
+        scratch_write("echod", "#!/bin/sh\n%s\n", script);
+        cr_assert_eq(chmod(path, 0755), 0);
+}
+
 static ino_t running_inode(const struct daemon *daemon)
 {
         struct stat status;
@@ -61,15 +77,9 @@ static ino_t running_inode(const struct daemon *daemon)
 Test(handover_refused, an_upgrade_in_place_takes_over)
 {
         const char *path = scratch_path("echod"), *next = scratch_path("echod.new");
-        struct daemon *daemon;
+        struct daemon *daemon = start_copy(path);
+        int client = client_enter(daemon->port);
         struct stat upgraded;
-        int client;
-
-        copy_binary(path);
-        setenv("ECHOD", path, true);
-        daemon = DAEMON();
-        client = client_connect(daemon->port);
-        client_echo(client, "before");
 
         copy_binary(next);
         cr_assert_eq(rename(next, path), 0);
@@ -85,14 +95,9 @@ Test(handover_refused, an_upgrade_in_place_takes_over)
 Test(handover_refused, a_missing_binary_changes_nothing)
 {
         const char *path = scratch_path("echod");
-        struct daemon *daemon;
-        int client;
+        struct daemon *daemon = start_copy(path);
+        int client = client_enter(daemon->port);
 
-        copy_binary(path);
-        setenv("ECHOD", path, true);
-        daemon = DAEMON();
-        client = client_connect(daemon->port);
-        client_echo(client, "before");
         cr_assert_eq(unlink(path), 0);
         usr2(daemon, "no restart: cannot run ");
         client_echo(client, "after");
@@ -105,17 +110,12 @@ Test(handover_refused, a_missing_binary_changes_nothing)
 Test(handover_refused, a_binary_that_goes_after_the_check_changes_nothing)
 {
         const char *path = scratch_path("echod"), *marker = scratch_path("echod.once");
-        struct daemon *daemon;
-        int client;
+        struct daemon *daemon = start_copy(path);
+        int client = client_enter(daemon->port);
+        char script[2 * PATH_MAX];
 
-        copy_binary(path);
-        setenv("ECHOD", path, true);
-        daemon = DAEMON();
-        client = client_connect(daemon->port);
-        client_echo(client, "before");
-        cr_assert_eq(unlink(path), 0);
-        scratch_write("echod", "#!/bin/sh\nmv '%s' '%s'\n", path, marker);
-        cr_assert_eq(chmod(path, 0755), 0);
+        snprintf(script, sizeof(script), "mv '%s' '%s'", path, marker);
+        put_script(path, script);
         usr2(daemon, "no restart: ");
         cr_assert(daemon_has_logged(daemon, "handing over 1 connections"), "%s", daemon->log);
         client_echo(client, "after");
@@ -127,14 +127,9 @@ Test(handover_refused, a_binary_that_goes_after_the_check_changes_nothing)
 Test(handover_refused, a_second_signal_meanwhile_is_no_second_restart)
 {
         const char *path = scratch_path("echod");
-        struct daemon *daemon;
+        struct daemon *daemon = start_copy(path);
 
-        copy_binary(path);
-        setenv("ECHOD", path, true);
-        daemon = DAEMON();
-        cr_assert_eq(unlink(path), 0);
-        scratch_write("echod", "#!/bin/sh\nexec sleep 60\n");
-        cr_assert_eq(chmod(path, 0755), 0);
+        put_script(path, "exec sleep 60");
         while (!daemon_has_logged(daemon, "a restart is under way already")) {
                 daemon_signal(daemon, SIGUSR2); /* two at a time count as one */
                 sleep_ms(10);
@@ -145,17 +140,10 @@ Test(handover_refused, a_second_signal_meanwhile_is_no_second_restart)
 Test(handover_refused, a_stop_ends_a_restart_that_is_being_prepared)
 {
         const char *path = scratch_path("echod");
-        struct daemon *daemon;
-        int client;
+        struct daemon *daemon = start_copy(path);
+        int client = client_enter(daemon->port);
 
-        copy_binary(path);
-        setenv("ECHOD", path, true);
-        daemon = DAEMON();
-        client = client_connect(daemon->port);
-        client_echo(client, "before");
-        cr_assert_eq(unlink(path), 0);
-        scratch_write("echod", "#!/bin/sh\nexec sleep 60\n");
-        cr_assert_eq(chmod(path, 0755), 0);
+        put_script(path, "exec sleep 60");
         daemon_signal(daemon, SIGUSR2);
         signal_and_await(daemon, SIGTERM, "waiting 30.000 s");
         usr2(daemon, "no restart while stopping");

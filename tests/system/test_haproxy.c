@@ -152,14 +152,6 @@ Test(haproxy, one_of_three_is_restarted_under_load_and_no_echo_fails)
         farm_close();
 }
 
-static bool has_metrics(void)
-{
-        struct outcome outcome;
-
-        RUN_ECHOD(&outcome, "-V");
-        return strstr(outcome.out, "+metrics");
-}
-
 /* HAProxy hears of it before the listener closes. */
 Test(haproxy, one_of_three_says_itself_that_it_goes_and_no_echo_fails)
 {
@@ -167,7 +159,7 @@ Test(haproxy, one_of_three_says_itself_that_it_goes_and_no_echo_fails)
         pid_t load;
 
         SKIP_WITHOUT_HAPROXY();
-        if (!has_metrics())
+        if (!command_echod_has("metrics"))
                 cr_skip_test("built without metrics");
         for (unsigned i = 0; i < N_SERVERS; i++)
                 farm.health_ports[i] = free_port();

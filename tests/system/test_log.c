@@ -185,12 +185,9 @@ Test(log, a_client_cannot_put_control_characters_into_it)
         struct sockaddr_un evil = {.sun_family = AF_UNIX}, address = {.sun_family = AF_UNIX};
         static const char name[] = "\0\x1b[31m\nfake: line\r\t\x7f";
         const char *path = scratch_path("echod.sock");
-        char override[256];
-        struct daemon *daemon;
+        struct daemon *daemon = DAEMON("-o", scratch_listener("echod.sock"), "-o", CLOSED_RECORDS);
         int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        snprintf(override, sizeof(override), "listeners = ( { address = \"%s\"; } );", path);
-        daemon = DAEMON("-o", override, "-o", CLOSED_RECORDS);
         memcpy(evil.sun_path, name, sizeof(name));
         cr_assert_eq(bind(client, (const struct sockaddr *)&evil,
                           offsetof(struct sockaddr_un, sun_path) + sizeof(name)),

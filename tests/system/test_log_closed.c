@@ -103,17 +103,23 @@ Test(log_closed, reset)
         daemon_stop(daemon);
 }
 
-Test(log_closed, idle_timeout)
+/* A client that a timeout ends. */
+static void assert_timeout(const char *options, const char *reason)
 {
-        struct daemon *daemon = DAEMON("-o", RECORDS "idle_timeout = 0.3;");
+        struct daemon *daemon = DAEMON("-o", options);
         int client = client_connect(daemon->port);
         uint16_t port = port_of(client);
 
         client_echo(client, "1234");
         client_expect_eof(client);
-        assert_tcp_record(daemon, port, "4", "4", "idle_timeout");
+        assert_tcp_record(daemon, port, "4", "4", reason);
         close(client);
         daemon_stop(daemon);
+}
+
+Test(log_closed, idle_timeout)
+{
+        assert_timeout(RECORDS "idle_timeout = 0.3;", "idle_timeout");
 }
 
 Test(log_closed, write_timeout_has_more_in_than_out)
@@ -157,15 +163,7 @@ Test(log_closed, a_client_that_does_not_read_limits_by_its_window)
 
 Test(log_closed, max_lifetime)
 {
-        struct daemon *daemon = DAEMON("-o", RECORDS "max_lifetime = 0.3;");
-        int client = client_connect(daemon->port);
-        uint16_t port = port_of(client);
-
-        client_echo(client, "1234");
-        client_expect_eof(client);
-        assert_tcp_record(daemon, port, "4", "4", "max_lifetime");
-        close(client);
-        daemon_stop(daemon);
+        assert_timeout(RECORDS "max_lifetime = 0.3;", "max_lifetime");
 }
 
 Test(log_closed, drain)
@@ -203,14 +201,9 @@ Test(log_closed, an_ipv6_address_stands_in_brackets)
 Test(log_closed, a_unix_socket_has_no_state_of_the_path)
 {
         const char *path = scratch_path("echod.sock");
-        char override[256];
-        struct daemon *daemon;
-        int client;
+        struct daemon *daemon = DAEMON("-o", scratch_listener("echod.sock"), "-o", RECORDS);
+        int client = client_connect_unix(path);
 
-        snprintf(override, sizeof(override), RECORDS "listeners = ( { address = \"%s\"; } );",
-                 path);
-        daemon = DAEMON("-o", override);
-        client = client_connect_unix(path);
         client_echo(client, "1234");
         client_half_close(client);
         client_expect_eof(client);

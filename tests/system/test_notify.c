@@ -15,7 +15,6 @@
 #include "client.h"
 #include "command.h"
 #include "daemon.h"
-#include "reload.h"
 #include "scratch.h"
 
 static int manager = -1;
@@ -38,10 +37,7 @@ TestSuite(notify, .init = set_up, .fini = scratch_remove);
 
 static void skip_unless_built_in(void)
 {
-        struct outcome outcome;
-
-        RUN_ECHOD(&outcome, "-V");
-        if (strstr(outcome.out, "-systemd"))
+        if (!command_echod_has("systemd"))
                 cr_skip_test("this echod is built without systemd");
 }
 

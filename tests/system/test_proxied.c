@@ -29,6 +29,15 @@ static int come(const struct daemon *daemon, const char *bytes, size_t length)
         return client;
 }
 
+/* Connects, and says nothing yet. */
+static int wait_silently(struct daemon *daemon)
+{
+        int client = client_connect(daemon->port);
+
+        await_statistic(daemon, "awaiting_header", 1);
+        return client;
+}
+
 Test(proxied, the_log_speaks_of_the_client)
 {
         struct daemon *daemon = DAEMON(PROXIED, "-o", "log_connections = true;");
@@ -68,8 +77,7 @@ Test(proxied, statistics_tell_refusals_probes_and_who_waits)
         client_expect_reset(refused);
         close(client_connect(daemon->port));
         await_statistic(daemon, "probes", 1);
-        waiting = client_connect(daemon->port);
-        await_statistic(daemon, "awaiting_header", 1);
+        waiting = wait_silently(daemon);
         cr_assert_eq(statistic(daemon, "refused_proxy_header"), 1);
         cr_assert_eq(statistic(daemon, "accepted"), 0);
         cr_assert_eq(statistic(daemon, "connections"), 0);
@@ -91,9 +99,8 @@ Test(proxied, a_probe_is_logged_for_who_debugs)
 Test(proxied, a_stop_serves_who_waits_for_a_header)
 {
         struct daemon *daemon = DAEMON(PROXIED);
-        int client = client_connect(daemon->port);
+        int client = wait_silently(daemon);
 
-        await_statistic(daemon, "awaiting_header", 1);
         daemon_signal(daemon, SIGTERM);
         daemon_await_log(daemon, "no longer accepting, waiting 30.000 s for 1 connections");
         client_send(client, LINE, strlen(LINE));
@@ -108,9 +115,8 @@ Test(proxied, a_stop_serves_who_waits_for_a_header)
 Test(proxied, a_stop_ends_with_the_last_who_waited_for_a_header)
 {
         struct daemon *daemon = DAEMON(PROXIED);
-        int client = client_connect(daemon->port);
+        int client = wait_silently(daemon);
 
-        await_statistic(daemon, "awaiting_header", 1);
         daemon_signal(daemon, SIGTERM);
         daemon_await_log(daemon, "no longer accepting");
         close(client);
@@ -121,9 +127,8 @@ Test(proxied, a_stop_ends_with_the_last_who_waited_for_a_header)
 Test(proxied, drain_timeout_resets_who_waits_for_a_header)
 {
         struct daemon *daemon = DAEMON(PROXIED, "-o", "drain_timeout = 0.2;");
-        int client = client_connect(daemon->port);
+        int client = wait_silently(daemon);
 
-        await_statistic(daemon, "awaiting_header", 1);
         daemon_signal(daemon, SIGTERM);
         client_expect_reset(client);
         cr_assert_eq(daemon_await_exit(daemon), 0);
@@ -136,9 +141,8 @@ Test(proxied, drain_timeout_resets_who_waits_for_a_header)
 Test(proxied, a_second_signal_resets_who_waits_for_a_header)
 {
         struct daemon *daemon = DAEMON(PROXIED);
-        int client = client_connect(daemon->port);
+        int client = wait_silently(daemon);
 
-        await_statistic(daemon, "awaiting_header", 1);
         daemon_signal(daemon, SIGTERM);
         daemon_await_log(daemon, "no longer accepting");
         daemon_signal(daemon, SIGTERM);

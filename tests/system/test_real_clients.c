@@ -21,12 +21,14 @@
 
 #define MANY_BYTES 200000000u
 #define FEW_BYTES  20000000u /* where a sanitizer slows the daemon down */
+#define SIP        16384
 
 /* What to run, with the port for its %u. */
 struct kind {
         const char *command;
         bool is_text_only;    /* no carriage returns, see CURL */
         bool is_never_closed; /* it does not half-close, and is ended when all is back */
+        bool is_fed_slowly;   /* gets its input by SIP bytes at most */
 };
 
 /* -N: shut the socket down after the end of the input. */
@@ -42,11 +44,17 @@ static const struct kind NCAT = {"ncat 127.0.0.1 %u"};
  * Telnet (RFC 854) is not transparent: curl doubles each IAC on its way out, undoes that on its
  * way in, and takes the NUL out of each CR NUL that it receives, though it sends them as they
  * are. Hence no CR for it. It never half-closes.
+ *
+ * It reads up to 100 KiB of its input, sends them, reads once from the server, and so on; and does
+ * not read while it cannot send. Where the kernel gives it a receive window of less than that, more
+ * and more is under way, until every buffer is full, and it waits for ever, whatever the server is.
+ * So no read of its input may give it more than it surely takes from the server.
  */
 static const struct kind CURL = {
         "curl --silent --no-buffer telnet://127.0.0.1:%u",
         .is_text_only = true,
         .is_never_closed = true,
+        .is_fed_slowly = true,
 };
 
 static const struct kind ASYNCIO = {
@@ -79,8 +87,8 @@ struct material {
 struct transfer {
         const struct kind *kind;
         const uint8_t *expected;
-        pid_t pid;
-        int out; /* what comes back; -1: all is done */
+        pid_t pid, feeder; /* 0: none */
+        int out;           /* what comes back; -1: all is done */
         size_t n_back;
 };
 
@@ -124,6 +132,31 @@ static void make_material(struct material *material, bool has_text)
                         material->bytes[true][i] = '\n';
 }
 
+/* A pipe that has room for a sip, and whoever fills it. Returns its other end. */
+static int feed_slowly(struct transfer *transfer, size_t size)
+{
+        const uint8_t *bytes = transfer->expected;
+        int ends[2];
+        ssize_t n;
+
+        cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+        cr_assert_eq(fcntl(ends[1], F_SETPIPE_SZ, SIP), SIP);
+        transfer->feeder = fork();
+        cr_assert_geq(transfer->feeder, 0);
+        if (transfer->feeder == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                close(ends[0]);
+                for (size_t n_fed = 0; n_fed < size; n_fed += (size_t)n) {
+                        n = write(ends[1], bytes + n_fed, size - n_fed);
+                        if (n < 0)
+                                _exit(1);
+                }
+                _exit(0);
+        }
+        close(ends[1]);
+        return ends[0];
+}
+
 static void start(struct transfer *transfer, const struct kind *kind,
                   const struct material *material, uint16_t port)
 {
@@ -140,7 +173,8 @@ static void start(struct transfer *transfer, const struct kind *kind,
                 .expected = material->bytes[kind->is_text_only],
         };
         cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-        in = open(material->paths[kind->is_text_only], O_RDONLY | O_CLOEXEC);
+        in = kind->is_fed_slowly ? feed_slowly(transfer, material->size)
+                                 : open(material->paths[kind->is_text_only], O_RDONLY | O_CLOEXEC);
         cr_assert_geq(in, 0);
         transfer->pid = fork();
         cr_assert_geq(transfer->pid, 0);
@@ -169,6 +203,8 @@ static void finish(struct transfer *transfer, size_t size)
         cr_assert_eq(waitpid(transfer->pid, &status, 0), transfer->pid);
         cr_assert(transfer->kind->is_never_closed || status == 0, "%s: status %d",
                   transfer->kind->command, status);
+        if (transfer->feeder)
+                waitpid(transfer->feeder, NULL, 0);
 }
 
 static void take(struct transfer *transfer, size_t size)

@@ -195,6 +195,15 @@ static void assert_all_served(const int clients[N_QUEUED])
         }
 }
 
+/* The daemon reloads as the first thing when it goes on, and serves those in the queue still. */
+static void reload_and_serve(struct daemon *daemon, const int clients[N_QUEUED])
+{
+        daemon_signal(daemon, SIGHUP);
+        daemon_signal(daemon, SIGCONT);
+        daemon_await_log(daemon, "configuration reloaded");
+        assert_all_served(clients);
+}
+
 Test(reload, a_removed_listener_first_serves_its_queue)
 {
         uint16_t removed = free_port();
@@ -204,10 +213,7 @@ Test(reload, a_removed_listener_first_serves_its_queue)
         daemon_signal(daemon, SIGSTOP);
         queue_up(clients, removed, NULL);
         write_listeners(ANY_PORT);
-        daemon_signal(daemon, SIGHUP);
-        daemon_signal(daemon, SIGCONT);
-        daemon_await_log(daemon, "configuration reloaded");
-        assert_all_served(clients);
+        reload_and_serve(daemon, clients);
         assert_refuses(removed);
         daemon_stop(daemon);
 }
@@ -221,10 +227,7 @@ Test(reload, a_listener_that_gives_way_to_all_addresses_first_serves_its_queue)
         daemon_signal(daemon, SIGSTOP);
         queue_up(clients, port, NULL);
         write_listener_on("*", port);
-        daemon_signal(daemon, SIGHUP);
-        daemon_signal(daemon, SIGCONT);
-        daemon_await_log(daemon, "configuration reloaded");
-        assert_all_served(clients);
+        reload_and_serve(daemon, clients);
         assert_serves(port);
         daemon_stop(daemon);
 }
@@ -233,17 +236,13 @@ Test(reload, a_removed_unix_socket_first_serves_its_queue_and_its_file_goes)
 {
         const char *path = scratch_path("echod.sock");
         int clients[N_QUEUED];
-        struct daemon *daemon;
+        struct daemon *daemon =
+                DAEMON("-c", scratch_write("echod.conf", "%s\n", scratch_listener("echod.sock")));
 
-        scratch_write("echod.conf", "listeners = ( { address = \"%s\"; } );\n", path);
-        daemon = DAEMON("-c", scratch_path("echod.conf"));
         daemon_signal(daemon, SIGSTOP);
         queue_up(clients, 0, path);
         write_listeners(ANY_PORT);
-        daemon_signal(daemon, SIGHUP);
-        daemon_signal(daemon, SIGCONT);
-        daemon_await_log(daemon, "configuration reloaded");
-        assert_all_served(clients);
+        reload_and_serve(daemon, clients);
         for (uint64_t deadline = now_ms() + PATIENCE_MS; access(path, F_OK) == 0; sleep_ms(10))
                 cr_assert_lt(now_ms(), deadline, "the file of the socket stays");
         daemon_stop(daemon);

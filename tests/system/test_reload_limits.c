@@ -1,7 +1,6 @@
 /* HUP: limits, lists, timeouts and the log, for connections that are open and for new ones. */
 
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,16 +30,21 @@ static void reload_with(struct daemon *daemon, const char *options)
         reload(daemon);
 }
 
-Test(reload_limits, idle_timeout_reaches_a_connection_that_is_open)
+/* By a timeout that was not there when it came, and of which it is past already or soon. */
+static void expect_end_by(const char *options)
 {
         struct daemon *daemon = start_with("");
-        int client = client_connect(daemon->port);
+        int client = client_enter(daemon->port);
 
-        client_echo(client, "then silence");
-        reload_with(daemon, "idle_timeout = 0.2;");
+        reload_with(daemon, options);
         client_expect_eof(client);
         close(client);
         daemon_stop(daemon);
+}
+
+Test(reload_limits, idle_timeout_reaches_a_connection_that_is_open)
+{
+        expect_end_by("idle_timeout = 0.2;");
 }
 
 Test(reload_limits, a_timeout_that_is_taken_away_spares_a_connection_that_is_open)
@@ -60,14 +64,7 @@ Test(reload_limits, a_timeout_that_is_taken_away_spares_a_connection_that_is_ope
 
 Test(reload_limits, max_lifetime_reaches_a_connection_that_is_open)
 {
-        struct daemon *daemon = start_with("");
-        int client = client_connect(daemon->port);
-
-        client_echo(client, "old already");
-        reload_with(daemon, "max_lifetime = 0.1;");
-        client_expect_eof(client);
-        close(client);
-        daemon_stop(daemon);
+        expect_end_by("max_lifetime = 0.1;");
 }
 
 Test(reload_limits, write_timeout_reaches_a_client_that_is_stuck)

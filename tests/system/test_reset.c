@@ -6,6 +6,9 @@
 #include <sys/wait.h>
 
 #include "observe.h"
+#include "scratch.h"
+
+TestSuite(reset, .init = scratch_make, .fini = scratch_remove);
 
 /* A daemon with one worker, and a neighbour that has to notice nothing. */
 struct scene {
@@ -226,14 +229,11 @@ Test(reset, a_reset_is_noticed_while_nothing_is_read)
 
 Test(reset, no_sigpipe_kills)
 {
-        char directory[] = "/tmp/echod-test-XXXXXX", path[64], listeners[128];
+        const char *path = scratch_path("reset.sock");
         struct daemon *daemon;
         int neighbour;
 
-        cr_assert_not_null(mkdtemp(directory));
-        snprintf(path, sizeof(path), "%s/reset.sock", directory);
-        snprintf(listeners, sizeof(listeners), "listeners = ( { address = \"%s\"; } );", path);
-        daemon = DAEMON("-o", listeners, "-o", "workers = 1;");
+        daemon = DAEMON("-o", scratch_listener("reset.sock"), "-o", "workers = 1;");
         neighbour = client_connect_unix(path);
         for (int i = 0; i < 200; i++) {
                 int client = client_connect_unix(path);
@@ -244,5 +244,4 @@ Test(reset, no_sigpipe_kills)
         }
         close(neighbour);
         daemon_stop(daemon);
-        rmdir(directory);
 }

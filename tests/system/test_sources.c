@@ -63,13 +63,11 @@ Test(sources, each_has_its_connections_and_no_more)
 Test(sources, clients_of_a_unix_socket_have_no_limit)
 {
         const char *path = scratch_path("socket");
-        char listeners[200];
-        struct daemon *daemon;
+        struct daemon *daemon =
+                DAEMON("-o", scratch_listener("socket"), "-o", "max_connections_per_source = 1;",
+                       "-o", "connection_rate_per_source = 0.001;");
         int clients[5];
 
-        snprintf(listeners, sizeof(listeners), "listeners = ( { address = \"%s\"; } );", path);
-        daemon = DAEMON("-o", listeners, "-o", "max_connections_per_source = 1;", "-o",
-                        "connection_rate_per_source = 0.001;");
         for (int i = 0; i < 5; i++) {
                 clients[i] = client_connect_unix(path);
                 client_echo(clients[i], "served");

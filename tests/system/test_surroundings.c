@@ -115,13 +115,10 @@ Test(surroundings, the_mode_of_somebody_elses_socket_is_left_alone)
 Test(surroundings, bytes_that_were_read_count_although_the_client_was_gone)
 {
         const char *path = scratch_path("echod.sock");
-        char override[256];
-        struct daemon *daemon;
+        struct daemon *daemon =
+                DAEMON("-o", scratch_listener("echod.sock"), "-o", "log_connections = true;");
         int client;
 
-        snprintf(override, sizeof(override),
-                 "log_connections = true; listeners = ( { address = \"%s\"; } );", path);
-        daemon = DAEMON("-o", override);
         daemon_signal(daemon, SIGSTOP);
         client = client_connect_unix(path);
         client_send(client, "abc", 3);

@@ -1,21 +1,17 @@
 /* systemctl restart, under a real systemd: nobody notices. systemctl stop: drains. */
 
 #include <criterion/criterion.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "box.h"
 #include "client.h"
 #include "daemon.h"
+#include "echoc.h"
+#include "observe.h"
 
 #define N_RESTARTS 10
 #define N_IDLE     5000
@@ -35,23 +31,34 @@ static void restart(unsigned n_times)
         restart_unit("echod", n_times);
 }
 
-static void start_with(const char *drop_in)
+/* Starts the service, and returns a client that it serves. */
+static int start(void)
+{
+        box_shell("systemctl start echod");
+        return client_enter(7);
+}
+
+/* The same with a drop-in for the unit. */
+static int start_with(const char *drop_in)
 {
         box_write("/etc/systemd/system/echod.service.d/test.conf", "[Service]\n%s\n", drop_in);
-        box_shell("systemctl daemon-reload && systemctl start echod");
+        box_shell("systemctl daemon-reload");
+        return start();
+}
+
+/* Valid until eight further calls of box_shell(). */
+static const char *main_pid(void)
+{
+        return box_shell("systemctl show -P MainPID echod");
 }
 
 Test(systemd_restart, an_open_connection_goes_on_in_the_next_process)
 {
-        const char *pid;
-        int client;
+        int client = start();
+        const char *pid = main_pid();
 
-        box_shell("systemctl start echod");
-        client = client_connect(7);
-        client_echo(client, "before");
-        pid = box_shell("systemctl show -P MainPID echod");
         restart(1);
-        cr_assert_str_neq(box_shell("systemctl show -P MainPID echod"), pid);
+        cr_assert_str_neq(main_pid(), pid);
         client_echo(client, "after");
         box_await_journal("echod", "took over 1 connections");
         cr_assert_str_eq(box_shell("systemctl show -P NFileDescriptorStore echod"), "0");
@@ -59,31 +66,6 @@ Test(systemd_restart, an_open_connection_goes_on_in_the_next_process)
         client_half_close(client);
         client_expect_eof(client);
         close(client);
-}
-
-/* echoc verifies each byte, and its exit status says whether all was well. */
-static pid_t start_bulk(void)
-{
-        pid_t pid = fork();
-
-        cr_assert_geq(pid, 0);
-        if (pid == 0) {
-                dup2(STDERR_FILENO, STDOUT_FILENO);
-                execl(getenv("ECHOC"), "echoc", "--load", "--bulk", "-n", "2", "-t", "60",
-                      "127.0.0.1", "7", NULL);
-                _exit(127);
-        }
-        return pid;
-}
-
-static bool may_open(unsigned n)
-{
-        struct rlimit limit;
-
-        cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-        limit.rlim_cur = limit.rlim_max;
-        cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-        return limit.rlim_cur >= n;
 }
 
 static void open_all(int clients[], unsigned n)
@@ -116,10 +98,10 @@ static void expect_unnoticed(const char *service)
         int status;
         pid_t bulk;
 
-        if (!may_open(N_IDLE + 200))
+        if (raise_file_limit() < N_IDLE + 200)
                 cr_skip_test("the limit on open files is too low");
         open_all(clients, N_IDLE);
-        bulk = start_bulk();
+        bulk = START_ECHOC("--load", "--bulk", "-n", "2", "-t", "60", "127.0.0.1", "7");
         restart_unit(service, N_RESTARTS);
         cr_assert_eq(waitpid(bulk, &status, WNOHANG), 0, "the stream ended too early");
         kill(bulk, SIGINT);
@@ -151,13 +133,7 @@ Test(systemd_restart, whoever_comes_meanwhile_waits)
         int status;
 
         box_shell("systemctl start echod");
-        pid = fork();
-        cr_assert_geq(pid, 0);
-        if (pid == 0) {
-                execl(getenv("ECHOC"), "echoc", "--load", "--connect", "-n", "1", "-t", "60",
-                      "127.0.0.1", "7", NULL);
-                _exit(127);
-        }
+        pid = START_ECHOC("--load", "--connect", "-n", "1", "-t", "60", "127.0.0.1", "7");
         restart(5);
         kill(pid, SIGINT);
         cr_assert_eq(waitpid(pid, &status, 0), pid);
@@ -176,11 +152,8 @@ Test(systemd_restart, a_unix_socket_stays_where_it_is)
 
 Test(systemd_restart, a_stop_drains)
 {
-        int client;
+        int client = start();
 
-        box_shell("systemctl start echod");
-        client = client_connect(7);
-        client_echo(client, "before");
         box_shell("systemctl stop --no-block echod");
         box_await_journal("echod", "no longer accepting, waiting 30.000 s");
         client_echo(client, "drains");
@@ -192,17 +165,13 @@ Test(systemd_restart, a_stop_drains)
 
 Test(systemd_restart, a_crash_leaves_nothing_and_ends_in_a_clean_start)
 {
-        int client;
+        int client = start();
 
-        box_shell("systemctl start echod");
-        client = client_connect(7);
-        client_echo(client, "before");
         box_shell("systemctl kill -s KILL echod");
         client_expect_eof(client);
         close(client);
         box_await("active", "sleep 0.2; systemctl is-active echod");
-        client = client_connect(7);
-        client_echo(client, "after");
+        client = client_enter(7);
         close(client);
         box_shell("! journalctl -u echod | grep 'took over'");
 }
@@ -210,11 +179,8 @@ Test(systemd_restart, a_crash_leaves_nothing_and_ends_in_a_clean_start)
 /* systemd then stops the earlier one without ExecStop=, wherever it is in its start. */
 Test(systemd_restart, a_restart_in_the_middle_of_a_restart_loses_nobody_either)
 {
-        int client;
+        int client = start_with("ExecStartPost=+/bin/sleep 1");
 
-        start_with("ExecStartPost=+/bin/sleep 1");
-        client = client_connect(7);
-        client_echo(client, "before");
         box_shell("systemctl restart --no-block echod");
         box_await_journal("echod", "took over 1 connections");
         box_shell("systemctl restart --no-block echod");
@@ -224,35 +190,32 @@ Test(systemd_restart, a_restart_in_the_middle_of_a_restart_loses_nobody_either)
         box_shell("! journalctl -u echod | grep 'no longer accepting'");
 }
 
-Test(systemd_restart, without_a_store_it_drains_as_at_a_stop)
+/* systemd has no room for what would go along. */
+static void expect_drain_with_store_of(unsigned n)
 {
+        char drop_in[40], reason[40];
         int client;
 
-        start_with("FileDescriptorStoreMax=0");
-        client = client_connect(7);
-        client_echo(client, "before");
+        snprintf(drop_in, sizeof(drop_in), "FileDescriptorStoreMax=%u", n);
+        client = start_with(drop_in);
         box_shell("systemctl restart --no-block echod");
-        box_await_journal("echod", "has room for 0 descriptors");
+        snprintf(reason, sizeof(reason), "has room for %u descriptors", n);
+        box_await_journal("echod", reason);
         box_await_journal("echod", "no longer accepting, waiting 30.000 s");
         client_echo(client, "drains");
         close(client);
         box_await("active", "sleep 0.2; systemctl is-active echod");
 }
 
+Test(systemd_restart, without_a_store_it_drains_as_at_a_stop)
+{
+        expect_drain_with_store_of(0);
+}
+
 /* Two listening sockets, the state, and what the connection lies in. */
 Test(systemd_restart, with_too_small_a_store_it_drains_as_at_a_stop)
 {
-        int client;
-
-        start_with("FileDescriptorStoreMax=3");
-        client = client_connect(7);
-        client_echo(client, "before");
-        box_shell("systemctl restart --no-block echod");
-        box_await_journal("echod", "has room for 3 descriptors");
-        box_await_journal("echod", "no longer accepting, waiting 30.000 s");
-        client_echo(client, "drains");
-        close(client);
-        box_await("active", "sleep 0.2; systemctl is-active echod");
+        expect_drain_with_store_of(3);
 }
 
 /* systemd-escape(1) makes \x2f of a slash, which neither systemd nor the shell may take apart. */
@@ -262,8 +225,7 @@ Test(systemd_restart, an_instance_with_an_escaped_name_loses_nobody)
 
         box_shell("mkdir -p /etc/echod && echo 'listeners = ( { port = 7007; } );' >"
                   " '/etc/echod/a\\x2fb.conf' && systemctl start 'echod@a\\x2fb'");
-        client = client_connect(7007);
-        client_echo(client, "before");
+        client = client_enter(7007);
         box_shell("systemctl restart 'echod@a\\x2fb'");
         client_echo(client, "after");
         close(client);
@@ -276,11 +238,8 @@ Test(systemd_restart, an_upgrade_needs_a_restart)
         static const char inodes[] = "stat -L -c %%i /usr/local/sbin/echod"
                                      " /proc/$(systemctl show -P MainPID echod)/exe |"
                                      " uniq | wc -l";
-        int client;
+        int client = start();
 
-        box_shell("systemctl start echod");
-        client = client_connect(7);
-        client_echo(client, "before");
         box_shell("cd /usr/local/sbin && cp echod new && mv new echod");
         box_shell("systemctl kill --kill-whom=main -s USR2 echod");
         box_await_journal("echod", "took over 1 connections");
@@ -293,18 +252,14 @@ Test(systemd_restart, an_upgrade_needs_a_restart)
 
 Test(systemd_restart, usr2_under_systemd_goes_unnoticed)
 {
-        const char *pid;
-        int client;
+        int client = start();
+        const char *pid = main_pid();
 
-        box_shell("systemctl start echod");
-        client = client_connect(7);
-        client_echo(client, "before");
-        pid = box_shell("systemctl show -P MainPID echod");
         box_shell("systemctl kill --kill-whom=main -s USR2 echod");
         box_await_journal("echod", "took over 1 connections");
         client_echo(client, "after");
         cr_assert_str_eq(box_shell("systemctl is-active echod"), "active");
-        cr_assert_str_eq(box_shell("systemctl show -P MainPID echod"), pid);
+        cr_assert_str_eq(main_pid(), pid);
         restart(1);
         client_echo(client, "and so on");
         close(client);

@@ -8,11 +8,15 @@
 #include <sys/param.h> /* MAX */
 
 #include "observe.h"
+#include "reload.h"
+#include "scratch.h"
 
 #define FIRST    "你好"
 #define SECOND   "世界！"
 #define PAUSE_MS 500
 #define GUESTS   11
+
+TestSuite(tutorials, .init = scratch_make, .fini = scratch_remove);
 
 enum stage { GREETED, ANSWERED, SAID_MORE, LEFT, GONE };
 
@@ -242,15 +246,13 @@ static double lifetime_lateness(void)
  */
 static double write_lateness(void)
 {
-        char directory[] = "/tmp/echod-test-XXXXXX", path[64], listeners[128];
+        const char *path = scratch_path("write.sock");
         double progress, after;
         struct daemon *daemon;
         int client;
 
-        cr_assert_not_null(mkdtemp(directory));
-        snprintf(path, sizeof(path), "%s/write.sock", directory);
-        snprintf(listeners, sizeof(listeners), "listeners = ( { address = \"%s\"; } );", path);
-        daemon = DAEMON("-o", listeners, "-o", "write_timeout = 0.8; log_connections = true;");
+        daemon = DAEMON("-o", scratch_listener("write.sock"), "-o",
+                        "write_timeout = 0.8; log_connections = true;");
         client = client_connect_unix(path);
         progress = stuff(client);
         after = closed_after(daemon, "write_timeout");
@@ -258,7 +260,6 @@ static double write_lateness(void)
         client_expect_reset(client);
         close(client);
         daemon_stop(daemon);
-        rmdir(directory);
         return after - 0.8 - progress;
 }
 
@@ -293,22 +294,6 @@ static double drain_lateness(void)
         return waited - 0.6;
 }
 
-/* Whether the port refuses, as it does when nobody listens. */
-static bool is_refused(uint16_t port)
-{
-        const struct sockaddr_in address = {
-                .sin_family = AF_INET,
-                .sin_port = htons(port),
-                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-        };
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        bool is_refused = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
-                          errno == ECONNREFUSED;
-
-        close(fd);
-        return is_refused;
-}
-
 Test(tutorials, tasks_that_are_awaited_and_cancelled)
 {
         struct daemon *daemon = DAEMON("-o", "drain_timeout = 4;");
@@ -319,7 +304,7 @@ Test(tutorials, tasks_that_are_awaited_and_cancelled)
         await_statistic(daemon, "accepted", 4);
         daemon_signal(daemon, SIGTERM);
         daemon_await_log(daemon, "no longer accepting");
-        cr_assert(is_refused(daemon->port));
+        assert_refuses(daemon->port);
         celebrate(&party);
         client_expect_reset(silent);
         close(silent);

@@ -34,10 +34,7 @@ TestSuite(watchdog, .init = set_up, .fini = scratch_remove);
 
 static void skip_unless_built_in(void)
 {
-        struct outcome outcome;
-
-        RUN_ECHOD(&outcome, "-V");
-        if (strstr(outcome.out, "-systemd"))
+        if (!command_echod_has("systemd"))
                 cr_skip_test("this echod is built without systemd");
 }
 

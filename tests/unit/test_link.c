@@ -59,6 +59,7 @@ static int add_address(bool is_served)
         struct sockaddr_in *sockaddr = (struct sockaddr_in *)&address->sockaddr;
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+        target.n_each_source = 20000;
         address->length = sizeof(*sockaddr);
         sockaddr->sin_family = AF_INET;
         sockaddr->sin_addr.s_addr = htonl(INADDR_LOOPBACK);

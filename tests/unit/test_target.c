@@ -55,7 +55,9 @@ static const char *source(const char *host, uint64_t n)
         struct sockaddr_in chosen;
 
         cr_assert_eq(target_resolve(&target, host, 7, AF_UNSPEC), 0);
-        if (!target_source(&target.addresses[0], n, &chosen))
+        cr_assert_geq(target.n_each_source, 1);
+        target.n_each_source = 20000;
+        if (!target_source(&target, &target.addresses[0], n, &chosen))
                 return "";
         cr_assert_eq(chosen.sin_port, 0);
         inet_ntop(AF_INET, &chosen.sin_addr, text, sizeof(text));

@@ -94,15 +94,21 @@ static void expect_faults(size_t n)
         cr_assert_eq(n_faults, n, "%zu faults instead of %zu; the last: %s", n_faults, n, text);
 }
 
+/* Feeds it in two pieces, after which nothing more comes, and expects so many faults. */
+static void feed_and_finish(size_t length, size_t cut, size_t n)
+{
+        feed(length, cut);
+        verifier_finish(&verifier);
+        expect_faults(n);
+}
+
 Test(verifier, a_faithful_echo_is_good_however_it_is_cut)
 {
         for (size_t cut = 0; cut <= LENGTH; cut++) {
                 begin();
                 memcpy(received, sent, LENGTH);
-                feed(LENGTH, cut);
-                verifier_finish(&verifier);
+                feed_and_finish(LENGTH, cut, 0);
                 cr_assert_eq(n_good, LENGTH);
-                expect_faults(0);
         }
 }
 
@@ -121,9 +127,7 @@ static void lose(size_t at, size_t n, size_t cut)
         begin();
         memcpy(received, sent, at);
         memcpy(received + at, sent + at + n, LENGTH - at - n);
-        feed(LENGTH - n, cut);
-        verifier_finish(&verifier);
-        expect_faults(1);
+        feed_and_finish(LENGTH - n, cut, 1);
         expect_fault(0, FAULT_LOST, first_difference(LENGTH - n), n);
         cr_assert_eq(n_good, LENGTH - n);
 }
@@ -162,9 +166,7 @@ static void duplicate(size_t at, size_t n, size_t cut)
         begin();
         memcpy(received, sent, at);
         memcpy(received + at, sent + at - n, LENGTH - at + n);
-        feed(LENGTH + n, cut);
-        verifier_finish(&verifier);
-        expect_faults(1);
+        feed_and_finish(LENGTH + n, cut, 1);
         expect_fault(0, FAULT_DUPLICATED, first_difference(LENGTH + n), 0);
         cr_assert_eq(faults[0].offset - faults[0].place.offset, n);
         cr_assert_eq(n_good, LENGTH);
@@ -192,9 +194,7 @@ static void swap(size_t at, size_t n, size_t m, size_t cut)
         memcpy(received, sent, LENGTH);
         memcpy(received + at, sent + at + n, m);
         memcpy(received + at + m, sent + at, n);
-        feed(LENGTH, cut);
-        verifier_finish(&verifier);
-        expect_faults(1);
+        feed_and_finish(LENGTH, cut, 1);
         expect_fault(0, FAULT_REORDERED, first_difference(LENGTH), 0);
         cr_assert_eq(n_good, LENGTH);
 }
@@ -218,6 +218,19 @@ Test(verifier, reordered_bytes_are_told_wherever_the_stream_is_cut)
                 swap(41, 24, 32, cut);
 }
 
+Test(verifier, what_is_missing_is_not_decided_until_it_is_back_or_lost)
+{
+        cr_assert_eq(verifier_decided(&verifier), 0);
+        verifier_feed(&verifier, sent, 40);
+        cr_assert_eq(verifier_decided(&verifier), 40);
+        verifier_feed(&verifier, sent + 64, 32);
+        cr_assert_eq(verifier_decided(&verifier), 40);
+        verifier_feed(&verifier, sent + 40, 16);
+        cr_assert_eq(verifier_decided(&verifier), 56);
+        verifier_settle(&verifier);
+        cr_assert_eq(verifier_decided(&verifier), 96);
+}
+
 /* Bytes of another connection come in between. */
 static void insert(size_t at, uint64_t offset, size_t n, size_t cut)
 {
@@ -225,9 +238,7 @@ static void insert(size_t at, uint64_t offset, size_t n, size_t cut)
         memcpy(received, sent, at);
         others(7, offset, received + at, n);
         memcpy(received + at + n, sent + at, LENGTH - at);
-        feed(LENGTH + n, cut);
-        verifier_finish(&verifier);
-        expect_faults(1);
+        feed_and_finish(LENGTH + n, cut, 1);
         cr_assert_eq(faults[0].kind, FAULT_MIXED);
         cr_assert_eq(faults[0].offset, first_difference(LENGTH));
         cr_assert_eq(faults[0].place.connection, 7);
@@ -247,13 +258,17 @@ Test(verifier, bytes_of_another_connection_are_told_wherever_the_stream_is_cut)
                 insert(50, 0, 24, cut);
 }
 
-Test(verifier, bytes_of_another_connection_in_the_place_of_ones_own_are_told_with_the_loss)
+/* Has 32 bytes from 64 on come from another connection. */
+static void replace(uint32_t connection)
 {
         memcpy(received, sent, LENGTH);
-        others(0, 64, received + 64, 32);
-        feed(LENGTH, LENGTH);
-        verifier_finish(&verifier);
-        expect_faults(2);
+        others(connection, 64, received + 64, 32);
+}
+
+Test(verifier, bytes_of_another_connection_in_the_place_of_ones_own_are_told_with_the_loss)
+{
+        replace(0);
+        feed_and_finish(LENGTH, LENGTH, 2);
         expect_fault(0, FAULT_MIXED, 64, 0);
         expect_fault(1, FAULT_LOST, 64, 32);
         cr_assert_eq(n_good, LENGTH - 32);
@@ -261,12 +276,35 @@ Test(verifier, bytes_of_another_connection_in_the_place_of_ones_own_are_told_wit
 
 Test(verifier, a_connection_that_does_not_exist_is_not_blamed)
 {
+        replace(10);
+        feed_and_finish(LENGTH, LENGTH, 1);
+        expect_fault(0, FAULT_CORRUPTED, 64, 32);
+}
+
+Test(verifier, an_offset_that_no_connection_has_reached_is_not_blamed)
+{
         memcpy(received, sent, LENGTH);
-        others(10, 64, received + 64, 32);
+        others(7, 50 << 20, received + 64, 32);
         feed(LENGTH, LENGTH);
         verifier_finish(&verifier);
         expect_faults(1);
         expect_fault(0, FAULT_CORRUPTED, 64, 32);
+}
+
+Test(verifier, bytes_of_another_connection_are_told_however_far_ahead_it_is)
+{
+        struct verifier other;
+
+        verifier_init(&other, &pattern, &EVENTS, 7, 10);
+        memcpy(received, sent, LENGTH);
+        verifier_fill(&other, 50 << 20, received + 64, 32);
+        feed(LENGTH, LENGTH);
+        verifier_finish(&verifier);
+        expect_faults(2);
+        expect_fault(0, FAULT_MIXED, 64, 0);
+        cr_assert_eq(faults[0].place.connection, 7);
+        cr_assert_eq(faults[0].place.offset, 50 << 20);
+        expect_fault(1, FAULT_LOST, 64, 32);
 }
 
 /* Changes bytes in their place. */
@@ -276,9 +314,7 @@ static void corrupt(size_t at, size_t n, size_t cut)
         memcpy(received, sent, LENGTH);
         for (size_t i = 0; i < n; i++)
                 received[at + i] = (uint8_t)~received[at + i];
-        feed(LENGTH, cut);
-        verifier_finish(&verifier);
-        expect_faults(1);
+        feed_and_finish(LENGTH, cut, 1);
         expect_fault(0, FAULT_CORRUPTED, at, n);
         cr_assert_eq(n_good, LENGTH - n);
 }
@@ -327,9 +363,7 @@ Test(verifier, after_a_fault_the_next_one_is_told_as_well)
         memcpy(received, sent, 40);
         memcpy(received + 40, sent + 41, 40);          /* 40 is lost */
         memcpy(received + 80, sent + 73, LENGTH - 73); /* from 73 on again */
-        feed(80 + LENGTH - 73, LENGTH);
-        verifier_finish(&verifier);
-        expect_faults(2);
+        feed_and_finish(80 + LENGTH - 73, LENGTH, 2);
         expect_fault(0, FAULT_DUPLICATED, 81, 0);
         expect_fault(1, FAULT_LOST, 40, 1);
         cr_assert_eq(n_good, LENGTH - 1);
@@ -383,26 +417,4 @@ Test(verifier, no_mixture_of_mistakes_confuses_it)
                 verifier_finish(&verifier);
                 cr_assert_leq(n_good, LENGTH);
         }
-}
-
-Test(verifier, says_what_it_found)
-{
-        static const struct {
-                struct fault fault;
-                const char *text;
-        } cases[] = {
-                {{FAULT_LOST, 128, 1, {0, 0}}, "offset 128: 1 byte lost"},
-                {{FAULT_LOST, 0, 20, {0, 0}}, "offset 0: 20 bytes lost"},
-                {{FAULT_CORRUPTED, 5, 2, {0, 0}}, "offset 5: 2 bytes corrupted"},
-                {{FAULT_DUPLICATED, 128, 0, {3, 64}},
-                 "offset 128: duplicated: bytes from offset 64 on came again"},
-                {{FAULT_REORDERED, 64, 0, {3, 128}},
-                 "offset 64: reordered: bytes from offset 128 on came first"},
-                {{FAULT_MIXED, 64, 0, {7, 640}},
-                 "offset 64: mixed: bytes of connection 7 from its offset 640 on"},
-        };
-        char text[FAULT_TEXT_MAX];
-
-        for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-                cr_assert_str_eq(fault_format(&cases[i].fault, text), cases[i].text);
 }
