@@ -17,9 +17,11 @@ import textwrap
 sys.dont_write_bytecode = True  # nothing is left in the source tree
 
 import bars
+import rows as loads
 
 REMARKS = "## Remarks"
-LOAD_ROWS = (*bars.EVENT_ROWS, "own-cores", "own-cores-spin", "one-core", "admission", "busy-64")
+LOAD_ROWS = (*bars.EVENT_ROWS, "own-cores", "own-cores-spin", "one-core", "admission", "busy-64",
+             "scraped")
 
 
 def spread(values, scale=1.0, digits=2):
@@ -90,21 +92,28 @@ def sparse_table(row):
         for name, rounds in row["servers"].items()]
 
 
+def lost_cell(lost):
+    """Never, or how many bytes in the middle, the best and the worst of the rounds."""
+    if lost and max(lost) == 0:
+        return "none"
+    return f"{spread(lost, digits=0)} bytes" if lost else "–"
+
+
 def each_peer_table(rows):
     """What is yes or no, or one number, for each server: a column each."""
-    names = list(dict.fromkeys(name for row in ("memory", "half-close", "slow-reader", "verified")
+    kinds = (*loads.ONCE, "half-close")
+    names = list(dict.fromkeys(name for row in kinds
                                for name in rows.get(row, {}).get("servers", {})))
     table = [["server", "memory per idle connection, bytes", "lost at half-close, of 16 MiB",
               "growth, reader that does not read, MiB", "every byte verified"]]
     for name in names:
-        found = {row: rows.get(row, {}).get("servers", {}).get(name, [{}])[0]
-                 for row in ("memory", "half-close", "slow-reader", "verified")}
-        lost, status = found["half-close"].get("lost_bytes"), found["verified"].get("status")
+        found = {row: rows.get(row, {}).get("servers", {}).get(name, []) for row in kinds}
+        status = pick(found["verified"], "status")
         table.append([
-            name, spread(pick([found["memory"]], "bytes"), digits=0),
-            "–" if lost is None else f"{lost:,} bytes" if lost else "none",
-            spread(pick([found["slow-reader"]], "grown_bytes"), 1 / (1 << 20), 1),
-            "–" if status is None else "no" if status else "yes"])
+            name, spread(pick(found["memory"], "bytes"), digits=0),
+            lost_cell(pick(found["half-close"], "lost_bytes")),
+            spread(pick(found["slow-reader"], "grown_bytes"), 1 / (1 << 20), 1),
+            "–" if not status else "no" if any(status) else "yes"])
     return table
 
 
@@ -117,13 +126,17 @@ def tables(results):
             yield row["title"], fairness_table(row)
         elif name == "sparse":
             yield row["title"], sparse_table(row)
-    if any(name in rows for name in ("memory", "half-close", "slow-reader", "verified")):
+    if any(name in rows for name in (*loads.ONCE, "half-close")):
         yield "memory, half-close, slow readers", each_peer_table(rows)
 
 
+def bar_value(value):
+    return "not measured" if value is None else f"{value:,.3f}".rstrip("0").rstrip(".")
+
+
 def bars_table(results):
-    return [["bar", "best of the rounds", "limit", ""]] + [
-        [each["what"], f"{each['value']:,.3f}".rstrip("0").rstrip("."), each["limit"],
+    return [["bar", "measured", "limit", ""]] + [
+        [each["what"], bar_value(each["value"]), each["limit"],
          "met" if each["passed"] else "**missed**"] for each in results["bars"]]
 
 
@@ -150,10 +163,40 @@ def text(results):
 HOW = """By `meson test --benchmark -C build`, which writes `results.json`; this page, but for the
 remarks, is `report.py`'s, and the plot `plot.py`'s. Medians, with the least and the most in
 brackets. One server at a time, alternately, {rounds} rounds of {seconds} s ({peer_rounds} for the
-servers that are not from this repository), after 0.2 s to warm up; messages of 64 bytes; one
-worker, not pinned to a processor unless the row says so; all over loopback. CPU time is the
-server's own, from the kernel's clock of the process. *The kernel alone* is the system time of the
-bare epoll loop, which does nothing but call it."""
+servers that are not from this repository, 2 at most where each connection is a process), after
+0.2 s to warm up; messages of 64 bytes; one worker, not pinned to a processor unless the row says
+so; all over loopback. CPU time is the server's own, from the kernel's clock of the process. *The
+kernel alone* is the system time of the bare epoll loop, which does nothing but call it. A bar goes
+by the best of the rounds; where something must not happen at all, by the worst."""
+
+# What is measured in another way, where one of these rows is there.
+DIFFERENT = (
+    (("fairness",), f"""Small messages beside four streams: rounds of {{fair_seconds:g}} s. The
+client of the streams runs at nice {loads.STREAMS_NICE}, and echoc, which sends the small messages,
+at nice {loads.MESSAGES_NICE} where that is permitted: the server's turns are meant, not the
+scheduler's."""),
+    (("sparse",), f"""10 messages a second: {2 * loads.SPARSE_PAIRS} echods at once,
+{loads.SPARSE_PAIRS} with `busy_poll` and {loads.SPARSE_PAIRS} without, are asked in turns, all on
+one processor and the client on another. The figure is the mean of the lower 95 % of the messages'
+costs, once, and its bar goes by that."""),
+    (("scraped",), f"""With and without somebody who scrapes /metrics: one echod under one load of
+{loads.SCRAPE_CONNECTIONS} connections, and in it {loads.SCRAPE_PAIRS} pairs of stretches of
+{loads.SCRAPES_EACH * loads.SCRAPE_INTERVAL:g} s, one with scraping and one without, in turns. Bars
+go by the median of the ratios of the two."""),
+    (("half-close",), f"""Half-close: {{rounds}} rounds, {{peer_rounds}} for every server that is not
+from this repository. The client reads only from {loads.HALF_CLOSE_PAUSE:g} s on, and gives up after
+3 s without a byte."""),
+    (loads.ONCE, """Memory, the reader that does not read, and the verification of every byte: one
+run of each server, so nothing is known of their spread."""),
+)
+
+
+def differences(results):
+    """A line for each kind of row for which the introduction's first sentences do not hold."""
+    values = {**results, "fair_seconds": loads.FAIRNESS_ROUNDS * results["seconds"]}
+    return "\n".join(
+        textwrap.fill(text.format(**values), 100, initial_indent="- ", subsequent_indent="  ")
+        for names, text in DIFFERENT if any(name in results["rows"] for name in names))
 
 
 def introduction(results):
@@ -161,6 +204,8 @@ def introduction(results):
     versions = "\n".join(f"- {name}: {version}" for name, version in results["versions"].items())
     missing = ", ".join(results["missing"]) or "none"
     how = textwrap.fill(HOW.format(**results), 100)
+    different = differences(results)
+    how += f"\n\nWhat differs:\n\n{different}" if different else ""
     return f"""# What was measured
 
 {how}
@@ -176,7 +221,7 @@ Not installed, left out: {missing}.
 
 
 def missed(results):
-    names = [f"- {each['what']}: {each['value']:.3f}, {each['limit']}"
+    names = [f"- {each['what']}: {bar_value(each['value'])}, {each['limit']}"
              for each in results["bars"] if not each["passed"]]
     return "What misses its bar:\n\n" + "\n".join(names) if names else "No bar is missed."
 

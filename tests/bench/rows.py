@@ -1,7 +1,9 @@
 """The rows of the table: a load each, and what is measured of a server under it."""
 
+import http.client
 import json
 import random
+import re
 import socket
 import statistics
 import subprocess
@@ -10,13 +12,22 @@ import time
 
 import process
 
+MESSAGE = 64  # bytes
 HALF_CLOSE_BYTES = 16 << 20
+HALF_CLOSE_PAUSE = 0.2  # well below socat's timeout after an end of file, which is half a second
 SLOW_READER_BYTES = 64 << 20
 IDLE = 10000
 IDLE_FORKING = 50
+ONCE = ("memory", "slow-reader", "verified")  # one round of each server
+FAIRNESS_ROUNDS = 3  # times as long as others: a percentile wants many messages
+STREAMS_NICE, MESSAGES_NICE = 10, -15
 SPARSE_PAIRS = 5
 SPARSE_TURNS = 200
 SPARSE_INTERVAL = 0.1
+SCRAPE_CONNECTIONS = 64
+SCRAPE_PAIRS = 20
+SCRAPE_INTERVAL = 0.1
+SCRAPES_EACH = 5  # of a stretch with them
 
 
 def on(processor, command):
@@ -65,16 +76,16 @@ class Fairness(Row):
     unit = "message"
 
     def measure(self, server, arguments):
-        seconds = 3 * arguments.seconds  # a percentile wants many messages
+        seconds = FAIRNESS_ROUNDS * arguments.seconds
         with server.start() as running:
             address = [str(running.pid), str(running.port)]
             streams = subprocess.Popen(
-                ["nice", "-n", "10", arguments.load, *address, "bulk", "4", str(seconds + 0.5)],
-                stdout=subprocess.PIPE, text=True)
+                ["nice", "-n", str(STREAMS_NICE), arguments.load, *address, "bulk", "4",
+                 str(seconds + 0.5)], stdout=subprocess.PIPE, text=True)
             time.sleep(0.4)
             messages = subprocess.run(
-                ["nice", "-n", "-15", arguments.echoc, "--load", "-n", "1", "-d", "1000", "--rate",
-                 "1000", "-t", str(seconds), "--json", "127.0.0.1", address[1]],
+                ["nice", "-n", str(MESSAGES_NICE), arguments.echoc, "--load", "-n", "1", "-d",
+                 "1000", "--rate", "1000", "-t", str(seconds), "--json", "127.0.0.1", address[1]],
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
             streamed = json.loads(streams.communicate()[0])
         latency = json.loads(messages)["latency_ns"]
@@ -116,7 +127,7 @@ class HalfClose(Row):
             client = socket.create_connection(("127.0.0.1", running.port), 3)
             sender = threading.Thread(target=self.send, args=(client,))
             sender.start()
-            time.sleep(0.5)
+            time.sleep(HALF_CLOSE_PAUSE)
             received = self.receive(client)
             sender.join()
             client.close()
@@ -219,6 +230,53 @@ def sparse(kinds, processor):
 def without_accidents(values):
     """The mean of the lower 95 %: an interrupt on a message's way is nobody's fault."""
     return statistics.mean(sorted(values)[:max(1, len(values) * 95 // 100)])
+
+
+class Scraper:
+    """Who fetches /metrics, over one connection."""
+
+    def __init__(self, port):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
+
+    def scrape(self):
+        self.connection.request("GET", "/metrics")
+        return self.connection.getresponse().read().decode()
+
+    def messages(self):
+        page = self.scrape()
+        total = re.search(r"^echod_received_bytes_total (\S+)$", page, re.MULTILINE)[1]
+        return float(total) / MESSAGE
+
+
+def stretch(scraper, pid, is_scraped):
+    """Messages a second and what one costs the server, with or without somebody who scrapes."""
+    messages, cpu_ns, started = scraper.messages(), process.cpu_ns(pid), time.monotonic()
+    for _ in range(SCRAPES_EACH):
+        time.sleep(SCRAPE_INTERVAL)
+        if is_scraped:
+            scraper.scrape()
+    elapsed, cpu_ns = time.monotonic() - started, process.cpu_ns(pid) - cpu_ns
+    n = scraper.messages() - messages
+    return {"per_second": n / elapsed, "server_cpu_us_each": cpu_ns / 1e3 / n}
+
+
+def scraped(server, metrics_port, arguments):
+    """One server under one load; stretches with scraping and without, in turns."""
+    found = {False: [], True: []}
+    seconds = SCRAPE_PAIRS * 2 * (SCRAPES_EACH + 1) * SCRAPE_INTERVAL
+    with server.start() as running:
+        with subprocess.Popen([arguments.load, str(running.pid), str(running.port), "messages",
+                               str(SCRAPE_CONNECTIONS), str(seconds)],
+                              stdout=subprocess.DEVNULL) as load:
+            try:
+                scraper = Scraper(metrics_port)
+                time.sleep(0.5)
+                for _ in range(SCRAPE_PAIRS):
+                    for is_scraped in random.sample((False, True), 2):
+                        found[is_scraped].append(stretch(scraper, running.pid, is_scraped))
+            finally:
+                load.kill()
+    return found
 
 
 def rows():
