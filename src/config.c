@@ -11,16 +11,16 @@
 #include <string.h>
 
 #include "config_clash.h"
-#include "config_proxied.h"
 #include "config_source.h"
 #include "config_syntax.h"
 #include "config_table.h"
 #include "config_value.h"
+#include "config_whole.h"
 
 /* A parsed source that is being taken over. */
 struct loader {
         struct config *config;
-        struct config_proxied *proxied;
+        struct config_whole *whole;
         const struct config_source *source;
         struct config_problems *problems;
 };
@@ -98,7 +98,7 @@ static int take_value(struct loader *loader, const struct option *option,
         if (r == -ENOMEM)
                 return r;
         if (r < 0 && option == option_find(SECTION_TOP, "proxy_sources"))
-                loader->proxied->are_sources_wrong = true;
+                loader->whole->are_sources_wrong = true;
         if (r < 0 && culprit != setting)
                 report_networks(loader, option->name, setting);
         else if (r < 0)
@@ -135,8 +135,8 @@ static void note_proxied(struct loader *loader, const config_setting_t *group, s
         const config_setting_t *setting = config_setting_get_member(group, "proxy_protocol");
 
         if (listener->proxy_protocol)
-                config_proxied_note(
-                        loader->proxied, listener, index,
+                config_whole_note_proxied(
+                        loader->whole, listener, index,
                         config_source_line(loader->source, config_setting_source_line(setting)));
 }
 
@@ -156,7 +156,7 @@ static int take_listeners(struct loader *loader, const config_setting_t *setting
         }
         free(config->listeners);
         config->n_listeners = 0;
-        loader->proxied->line = 0;
+        config_whole_forget_listeners(loader->whole);
         config->listeners = calloc((size_t)n, sizeof(*config->listeners));
         if (!config->listeners)
                 return -ENOMEM;
@@ -193,7 +193,9 @@ static enum option_section section_of(const char *name)
 static int take_section(struct loader *loader, const config_setting_t *setting,
                         enum option_section section)
 {
+        unsigned n_before = loader->problems->n_problems;
         char label[32];
+        int r;
 
         if (section == SECTION_LISTENERS)
                 return take_listeners(loader, setting);
@@ -205,7 +207,12 @@ static int take_section(struct loader *loader, const config_setting_t *setting,
         }
         loader->config->metrics.is_enabled |= section == SECTION_METRICS;
         snprintf(label, sizeof(label), "%s.", SECTION_NAMES[section]);
-        return take_group(loader, setting, section, label, loader->config);
+        r = take_group(loader, setting, section, label, loader->config);
+        if (section == SECTION_METRICS && loader->problems->n_problems == n_before)
+                config_whole_note_metrics(
+                        loader->whole,
+                        config_source_line(loader->source, config_setting_source_line(setting)));
+        return r;
 }
 
 /* Takes over the settings of a group; `label` stands before their names in messages. */
@@ -238,11 +245,11 @@ static int take_group(struct loader *loader, const config_setting_t *group,
 
 /* Parses a source's text and takes it over. */
 static int take_source(struct config *config, const struct config_source *source,
-                       struct config_proxied *proxied, struct config_problems *problems)
+                       struct config_whole *whole, struct config_problems *problems)
 {
         struct loader loader = {
                 .config = config,
-                .proxied = proxied,
+                .whole = whole,
                 .source = source,
                 .problems = problems,
         };
@@ -259,25 +266,25 @@ static int take_source(struct config *config, const struct config_source *source
 }
 
 static int take_text(struct config *config, const char *text, const char *file, unsigned line,
-                     struct config_proxied *proxied, struct config_problems *problems)
+                     struct config_whole *whole, struct config_problems *problems)
 {
         struct config_source source = CONFIG_SOURCE_NULL;
         int r = config_source_take(&source, text, file, line, problems);
 
         if (r == 0)
-                r = take_source(config, &source, proxied, problems);
+                r = take_source(config, &source, whole, problems);
         config_source_free(&source);
         return r == -EINVAL ? 0 : r;
 }
 
 static int take_file(struct config *config, const struct config_origin *origin,
-                     struct config_proxied *proxied, struct config_problems *problems)
+                     struct config_whole *whole, struct config_problems *problems)
 {
         struct config_source source = CONFIG_SOURCE_NULL;
         int r = config_source_read(&source, origin->path, problems);
 
         if (r == 0)
-                r = take_source(config, &source, proxied, problems);
+                r = take_source(config, &source, whole, problems);
         config_source_free(&source);
         if (r == -ENOENT) {
                 if (origin->is_optional)
@@ -338,17 +345,17 @@ int config_load(struct config *ret_config, const struct config_origin *origin,
                 struct config_problems *problems)
 {
         struct config config = CONFIG_NULL;
-        struct config_proxied proxied = {0};
+        struct config_whole whole = {0};
         int outcome = CONFIG_LOADED, r = init_defaults(&config);
 
         *ret_config = CONFIG_NULL;
         if (r == 0)
-                r = outcome = take_file(&config, origin, &proxied, problems);
+                r = outcome = take_file(&config, origin, &whole, problems);
         for (size_t i = 0; i < origin->n_overrides && r >= 0; i++)
                 r = take_text(&config, origin->overrides[i], "command line", (unsigned)i + 1,
-                              &proxied, problems);
+                              &whole, problems);
         if (r >= 0)
-                config_proxied_check(&proxied, &config, problems);
+                config_whole_check(&whole, &config, problems);
         if (r >= 0 && problems->n_problems > 0)
                 r = -EINVAL;
         if (r < 0) {

@@ -126,7 +126,8 @@ static int run(const struct arguments *arguments)
                 signals_block();
         r = config_load(&config, &arguments->origin, &problems);
         if (r < 0) {
-                log_error("bad configuration: %u problems", problems.n_problems);
+                log_error("bad configuration: %u problem%s", problems.n_problems,
+                          problems.n_problems == 1 ? "" : "s");
                 return r == -ENOMEM ? EXIT_FAILED : EXIT_CONFIG;
         }
         settings_set_log_level(&config, arguments->verbosity);
