@@ -304,11 +304,13 @@ static void on_late(void *user)
         }
 }
 
-/* Said only if it is not what we have asked for. */
+/* Said only if it is not what we have asked for. After a server's end of file no more will come. */
 static void on_end(struct link *link, int reason)
 {
         struct probe *probe = CONTAINER_OF(link, struct probe, link);
 
+        if (reason == 0)
+                verifier_finish(&probe->verifier);
         if (reason == 0 && probe->is_ending)
                 return;
         probe->is_broken = true;

@@ -129,6 +129,7 @@ Test(echoc_probe, a_lost_last_byte_is_no_answer_in_full)
         probe(TRICK_DROP, 255, 1, "2");
         expect_status(1);
         expect_out("^seq=4: 63 of 64 bytes within 2 s$");
+        expect_out("^seq=4: offset 255: 1 byte lost$");
 }
 
 Test(echoc_probe, duplicated_bytes_are_told_and_the_message_is_received)
@@ -213,7 +214,8 @@ Test(echoc_probe, no_answer_at_all_is_all_lost)
 {
         probe(TRICK_MUTE, 0, 0, "0.3");
         expect_status(1);
-        expect_out("^4 sent, 0 received, 100% lost, 0 late, 0 wrong,");
+        expect_out("^seq=1: offset 0: 256 bytes lost$");
+        expect_out("^4 sent, 0 received, 100% lost, 0 late, 1 wrong,");
         cr_assert_eq(count_text(outcome.out, "rtt"), 0);
 }
 
