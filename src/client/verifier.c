@@ -1,9 +1,9 @@
 /*
  * The happy path: verifier_feed() compares the bytes with the pattern from the cursor on.
  *
- * The first byte that differs begins the evidence. Once there is enough of it, find_place() looks
- * for a word of some stream in it. Bytes before that word that do not lead up to it are corrupted.
- * Where the word stands tells the rest, and move_cursor() goes on from there:
+ * The first byte that differs begins the evidence. Once there is enough of it, evidence_find_word()
+ * looks for a word of some stream in it. Bytes before that word that do not lead up to it are
+ * corrupted. Where the word stands tells the rest, and move_cursor() goes on from there:
  *
  *   another connection          mixed; the next word of our own leads back
  *   beyond all that came        lost, unless it still comes: that is the gap
@@ -20,9 +20,6 @@
 
 /* What is missing that far behind is lost. */
 #define GAP_PATIENCE (1 << 20)
-
-/* How far a fragment too short to be inverted is looked for. */
-#define SEARCH_MAX 65536
 
 void verifier_init(struct verifier *verifier, struct pattern *pattern,
                    const struct verifier_events *events, uint32_t connection,
@@ -72,6 +69,7 @@ static void give_gap_up(struct verifier *verifier)
 {
         report_lost(verifier, verifier->gap_start, verifier->gap_end);
         verifier->gap_start = verifier->gap_end = 0;
+        verifier->n_gap_blurred = 0;
 }
 
 uint64_t verifier_decided(const struct verifier *verifier)
@@ -104,11 +102,16 @@ static uint64_t segment_end(const struct verifier *verifier)
 }
 
 /* Bytes of our own have come that were missing. */
-static void fill_gap(struct verifier *verifier, uint64_t to)
+static void fill_gap(struct verifier *verifier, uint64_t from, uint64_t to)
 {
+        uint64_t start = MAX(from, verifier->fresh_start), end = MIN(to, verifier->fresh_end);
+
         verifier->gap_start = to;
+        verifier->n_gap_blurred = 0;
         if (to == verifier->gap_end)
                 verifier->cursor.offset = verifier->high;
+        if (start < end)
+                verifier->events->on_good(verifier, start, end);
 }
 
 /* So many bytes of one segment have come as expected. */
@@ -120,51 +123,13 @@ static void accept(struct verifier *verifier, size_t length)
         if (!is_own(verifier) || length == 0)
                 return;
         if (is_in_gap(verifier, from)) {
-                fill_gap(verifier, to);
+                fill_gap(verifier, from, to);
         } else if (from >= verifier->high) {
                 verifier->high = to;
                 if (verifier->gap_end > 0 && to - verifier->gap_end > GAP_PATIENCE)
                         give_gap_up(verifier);
-        } else {
-                return; /* again */
+                verifier->events->on_good(verifier, from, to);
         }
-        verifier->events->on_good(verifier, from, to);
-}
-
-/* Whether there can be a whole word at that place. */
-static bool is_plausible(const struct verifier *verifier, const struct pattern_place *place)
-{
-        if (place->connection == verifier->connection)
-                return place->offset + PATTERN_WORD <= verifier->n_sent;
-        return place->connection < verifier->n_connections &&
-               pattern_is_reached(verifier->pattern, place->offset);
-}
-
-/*
- * Looks for a word in the evidence. `ret_place`: where the bytes that lead up to it come from;
- * returns the index of the first of these, or -1.
- */
-static int find_place(const struct verifier *verifier, struct pattern_place *ret_place)
-{
-        const uint8_t *evidence = verifier->evidence;
-        uint8_t expected;
-
-        for (int at = 0; at + PATTERN_WORD <= verifier->n_evidence; at++) {
-                struct pattern_place place = pattern_invert(verifier->pattern, evidence + at);
-
-                if (!is_plausible(verifier, &place))
-                        continue;
-                for (; at > 0 && place.offset > 0; at--, place.offset--) {
-                        struct pattern_place previous = {place.connection, place.offset - 1};
-
-                        pattern_fill(verifier->pattern, previous, &expected, 1);
-                        if (expected != evidence[at - 1])
-                                break;
-                }
-                *ret_place = place;
-                return at;
-        }
-        return -1;
 }
 
 /* The bytes that belong nowhere. `next`: where the stream goes on, if it is our own. */
@@ -187,35 +152,75 @@ static void report_junk(struct verifier *verifier, uint64_t next)
         verifier->n_junk = 0;
 }
 
-static void leap_ahead(struct verifier *verifier, uint64_t offset)
+static bool is_at_front(const struct verifier *verifier)
 {
-        give_gap_up(verifier);
-        verifier->gap_start = verifier->high;
-        verifier->gap_end = verifier->high = offset;
-}
-
-static void enter_gap(struct verifier *verifier, uint64_t offset)
-{
-        report_lost(verifier, verifier->gap_start, offset);
-        verifier->gap_start = offset;
-        report(verifier, &(struct fault){
-                                 .kind = FAULT_REORDERED,
-                                 .offset = offset,
-                                 .place = {verifier->connection, verifier->gap_end},
-                         });
+        return is_own(verifier) && verifier->cursor.offset == verifier->high;
 }
 
 /*
- * Where streams part, bytes of both can be the same by chance. So the front may lie a little too
- * far ahead when the cursor leaves it, which is remembered here,
+ * Where streams part, bytes of both can be the same by chance. So when the cursor leaves the front
+ * for another place, the front may lie too far ahead by as many bytes as are told here,
  */
-static void leave_front(struct verifier *verifier, struct pattern_place place)
+static uint8_t blur_at_front(const struct verifier *verifier, struct pattern_place place)
 {
         struct pattern_place front = {verifier->connection, verifier->high};
 
-        if (is_own(verifier) && verifier->cursor.offset == verifier->high)
-                verifier->n_blurred =
-                        (uint8_t)pattern_same_before(verifier->pattern, place, front, PATTERN_WORD);
+        if (!is_at_front(verifier) || verifier->n_junk > 0)
+                return 0;
+        return (uint8_t)pattern_same_before(verifier->pattern, place, front, PATTERN_WORD);
+}
+
+/* which is remembered until it comes back there; */
+static void leave_front(struct verifier *verifier, uint8_t blur)
+{
+        if (is_at_front(verifier))
+                verifier->n_blurred = blur;
+}
+
+/* what is missing may be as far back, */
+static void leap_ahead(struct verifier *verifier, uint64_t offset, uint8_t blur)
+{
+        uint64_t high = verifier->high;
+
+        give_gap_up(verifier);
+        verifier->gap_start = verifier->fresh_start = high;
+        verifier->gap_end = verifier->high = offset;
+        verifier->fresh_end = MAX(high, offset - blur);
+        verifier->n_gap_blurred = blur;
+        if (verifier->fresh_end < offset)
+                verifier->events->on_good(verifier, verifier->fresh_end, offset);
+}
+
+/*
+ * and what was missing may have begun as far before `offset`. Whether it has come: `*ret_from`,
+ * where it begins, which is where the gap does if that can be.
+ */
+static bool find_entry(const struct verifier *verifier, uint64_t offset, uint8_t blur,
+                       uint64_t *ret_from)
+{
+        uint64_t first = offset - MIN(offset, blur), start = verifier->gap_start;
+
+        *ret_from = offset;
+        if (offset > start)
+                *ret_from = MAX(first, start);
+        else if (start - offset > verifier->n_gap_blurred)
+                return false;
+        return offset + MAX(start, *ret_from) - *ret_from < verifier->gap_end;
+}
+
+static void enter_gap(struct verifier *verifier, uint64_t from, uint64_t offset)
+{
+        if (from < verifier->gap_start)
+                verifier->gap_end -= verifier->gap_start - from;
+        report_lost(verifier, verifier->gap_start, from);
+        verifier->gap_start = from;
+        report(verifier, &(struct fault){
+                                 .kind = FAULT_REORDERED,
+                                 .offset = from,
+                                 .place = {verifier->connection, verifier->gap_end},
+                         });
+        if (from < offset)
+                fill_gap(verifier, from, offset);
 }
 
 /* and the cursor may come back to it a little behind the front: the bytes between are good. */
@@ -223,9 +228,8 @@ static void catch_up(struct verifier *verifier, uint64_t offset)
 {
         struct pattern_place place = {verifier->connection, offset};
         uint64_t high = verifier->high;
-        bool is_at_front = is_own(verifier) && verifier->cursor.offset == high;
 
-        if (offset <= high || is_at_front ||
+        if (offset <= high || is_at_front(verifier) ||
             pattern_same_before(verifier->pattern, place, verifier->cursor, offset - high) <
                     offset - high)
                 return;
@@ -234,19 +238,23 @@ static void catch_up(struct verifier *verifier, uint64_t offset)
 }
 
 /* Our own stream goes on elsewhere than expected. */
-static void move_within(struct verifier *verifier, uint64_t offset)
+static void move_within(struct verifier *verifier, uint64_t offset, uint8_t blur)
 {
         bool is_expected = is_own(verifier) && offset == verifier->cursor.offset;
-        struct pattern_place place = {verifier->connection, offset};
+        uint64_t from;
 
+        if (is_expected && is_in_gap(verifier, offset))
+                return;
         if (offset > verifier->high) {
-                leap_ahead(verifier, offset);
-        } else if (is_in_gap(verifier, offset)) {
-                if (!is_expected)
-                        enter_gap(verifier, offset);
+                leap_ahead(verifier, offset, blur);
+                verifier->n_blurred = 0;
+        } else if (find_entry(verifier, offset, blur, &from)) {
+                leave_front(verifier, blur);
+                enter_gap(verifier, from, offset);
         } else if (offset < verifier->high - verifier->n_blurred) {
-                leave_front(verifier, place);
-                report_from(verifier, FAULT_DUPLICATED, place);
+                leave_front(verifier, blur);
+                report_from(verifier, FAULT_DUPLICATED,
+                            (struct pattern_place){verifier->connection, offset});
         } else {
                 verifier->n_blurred = 0;
         }
@@ -256,29 +264,40 @@ static void move_within(struct verifier *verifier, uint64_t offset)
 static void move_cursor(struct verifier *verifier, struct pattern_place place)
 {
         bool is_own_place = place.connection == verifier->connection;
+        uint8_t blur = blur_at_front(verifier, place);
 
         if (verifier->n_junk > 0)
                 report_junk(verifier, is_own_place ? place.offset : UINT64_MAX);
         else if (is_own_place)
                 catch_up(verifier, place.offset);
         if (is_own_place) {
-                move_within(verifier, place.offset);
+                move_within(verifier, place.offset, blur);
         } else {
-                leave_front(verifier, place);
+                leave_front(verifier, blur);
                 report_from(verifier, FAULT_MIXED, place);
         }
         verifier->cursor = place;
 }
 
+static struct suspects suspects_of(const struct verifier *verifier)
+{
+        return (struct suspects){
+                .pattern = verifier->pattern,
+                .connection = verifier->connection,
+                .n_connections = verifier->n_connections,
+                .n_sent = verifier->n_sent,
+        };
+}
+
 /* Goes on from a place with the evidence from an index on. */
 static void go_on_at(struct verifier *verifier, struct pattern_place place, size_t index)
 {
-        uint8_t rest[VERIFIER_EVIDENCE];
-        size_t n = verifier->n_evidence - index;
+        uint8_t rest[EVIDENCE_MAX];
+        size_t n = verifier->evidence.n - index;
 
-        memcpy(rest, verifier->evidence + index, n);
+        memcpy(rest, verifier->evidence.bytes + index, n);
         verifier->n_junk += index;
-        verifier->n_evidence = 0;
+        verifier->evidence.n = 0;
         move_cursor(verifier, place);
         verifier_feed(verifier, rest, n);
 }
@@ -287,15 +306,16 @@ static void go_on_at(struct verifier *verifier, struct pattern_place place, size
 static void judge(struct verifier *verifier)
 {
         struct pattern_place place;
-        int index = find_place(verifier, &place);
+        struct suspects suspects = suspects_of(verifier);
+        int index = evidence_find_word(&verifier->evidence, &suspects, &place);
 
         if (index >= 0) {
                 go_on_at(verifier, place, (size_t)index);
                 return;
         }
         verifier->n_junk++;
-        verifier->n_evidence--;
-        memmove(verifier->evidence, verifier->evidence + 1, verifier->n_evidence);
+        verifier->evidence.n--;
+        memmove(verifier->evidence.bytes, verifier->evidence.bytes + 1, verifier->evidence.n);
 }
 
 /* Compares what it can; returns how many bytes were as expected. */
@@ -313,73 +333,36 @@ void verifier_feed(struct verifier *verifier, const uint8_t *bytes, size_t lengt
         while (length > 0) {
                 size_t n = 0;
 
-                if (verifier->n_evidence == 0 && verifier->n_junk == 0)
+                if (verifier->evidence.n == 0 && verifier->n_junk == 0)
                         n = compare(verifier, bytes, length);
                 if (n == 0) {
-                        verifier->evidence[verifier->n_evidence++] = bytes[0];
+                        verifier->evidence.bytes[verifier->evidence.n++] = bytes[0];
                         n = 1;
                 }
                 bytes += n;
                 length -= n;
-                if (verifier->n_evidence == VERIFIER_EVIDENCE)
+                if (verifier->evidence.n == EVIDENCE_MAX)
                         judge(verifier);
         }
-}
-
-/* Whether all the evidence from an index on is our own from an offset on. */
-static bool fits(const struct verifier *verifier, uint64_t offset, size_t index)
-{
-        struct pattern_place place = {.connection = verifier->connection, .offset = offset};
-        size_t n = verifier->n_evidence - index;
-
-        return offset + n <= verifier->n_sent &&
-               pattern_match(verifier->pattern, place, verifier->evidence + index, n) == n;
-}
-
-/*
- * Where evidence that is too short to be inverted may come from: the very end of what was sent, the
- * expected place but for its first bytes, or somewhere near. True: `*ret_offset` and `*ret_index`.
- */
-static bool find_fragment(const struct verifier *verifier, uint64_t *ret_offset, size_t *ret_index)
-{
-        uint64_t next = verifier->high + verifier->n_junk, n = verifier->n_evidence;
-
-        *ret_index = 0;
-        *ret_offset = verifier->n_sent - MIN(n, verifier->n_sent);
-        if (fits(verifier, *ret_offset, 0))
-                return true;
-        for (*ret_index = 1; *ret_index < n; ++*ret_index) {
-                *ret_offset = next + *ret_index;
-                if (fits(verifier, *ret_offset, *ret_index))
-                        return true;
-        }
-        *ret_index = 0;
-        for (uint64_t distance = 1; distance < SEARCH_MAX && n > 1; distance++) {
-                *ret_offset = next + distance;
-                if (fits(verifier, *ret_offset, 0))
-                        return true;
-                *ret_offset = next - MIN(next, distance);
-                if (fits(verifier, *ret_offset, 0))
-                        return true;
-        }
-        return false;
 }
 
 void verifier_settle(struct verifier *verifier)
 {
         struct pattern_place place = {.connection = verifier->connection};
+        struct suspects suspects = suspects_of(verifier);
+        const struct evidence *evidence = &verifier->evidence;
+        uint64_t next = verifier->high + verifier->n_junk;
+        int found = evidence_find_word(evidence, &suspects, &place);
         size_t index;
-        int found = verifier->n_evidence > 0 ? find_place(verifier, &place) : -1;
 
         if (found >= 0) {
                 go_on_at(verifier, place, (size_t)found);
-        } else if (verifier->n_evidence > 0 && find_fragment(verifier, &place.offset, &index)) {
+        } else if (evidence->n > 0 &&
+                   evidence_find_fragment(evidence, &suspects, next, &place.offset, &index)) {
                 go_on_at(verifier, place, index);
-        } else if (verifier->n_evidence > 0) {
-                uint64_t n = verifier->n_junk + verifier->n_evidence;
-
-                place.offset = MIN(verifier->high + n, verifier->n_sent);
-                go_on_at(verifier, place, verifier->n_evidence);
+        } else if (evidence->n > 0) {
+                place.offset = MIN(next + evidence->n, verifier->n_sent);
+                go_on_at(verifier, place, evidence->n);
         }
         give_gap_up(verifier);
 }
