@@ -12,6 +12,7 @@
 #include "figures.h"
 #include "log.h"
 #include "pool.h"
+#include "settings.h"
 
 void report_settings(const struct config *config, const struct pool *pool,
                      const struct acceptor *acceptor)
@@ -29,6 +30,7 @@ void report_settings(const struct config *config, const struct pool *pool,
         record_decimal(&record, "drain_timeout", (uint64_t)config->drain_timeout_ms, 3);
         record_decimal(&record, "shutdown_delay", (uint64_t)config->shutdown_delay_ms, 3);
         record_number(&record, "read_buffer", (uint64_t)config->read_buffer);
+        record_decimal(&record, "busy_poll", settings_busy_poll_ns(config) / 1000, 6);
         log_record(LOG_LEVEL_INFO, &record);
 }
 

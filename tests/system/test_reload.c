@@ -316,6 +316,8 @@ Test(reload, options_that_need_a_restart_are_named_and_the_rest_is_in_force)
         assert_serves(added);
         cr_assert_eq(daemon_count_log(daemon, "warning: workers: "), 1);
         cr_assert_eq(daemon_count_log(daemon, "warning: read_buffer: "), 1);
+        for (size_t position = 0, n = 0; n < 2; n++)
+                daemon_await_log_from(daemon, &position, "read_buffer=");
         cr_assert_eq(daemon_count_log(daemon, "read_buffer=131072"), 2, "it is what it was");
         daemon_stop(daemon);
 }
@@ -328,5 +330,19 @@ Test(reload, hangups_in_quick_succession_do_no_harm)
                 daemon_signal(daemon, SIGHUP);
         reload(daemon);
         assert_serves(daemon->port);
+        daemon_stop(daemon);
+}
+
+Test(reload, how_long_workers_poll_is_said_and_changes_without_a_restart)
+{
+        bool is_alone = sysconf(_SC_NPROCESSORS_ONLN) == 1;
+        struct daemon *daemon =
+                DAEMON("-c", scratch_write("echod.conf", "listeners = ( " ANY_PORT " );\n"));
+
+        daemon_await_log(daemon, is_alone ? " busy_poll=0.000000" : " busy_poll=0.000050");
+        scratch_write("echod.conf", "listeners = ( " ANY_PORT " );\nbusy_poll = 0.0;\n");
+        reload(daemon);
+        daemon_await_log(daemon, " busy_poll=0.000000");
+        cr_assert_eq(daemon_count_log(daemon, "busy_poll: "), 0, "it needs no restart");
         daemon_stop(daemon);
 }
