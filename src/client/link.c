@@ -8,6 +8,7 @@
  *
  * What can go wrong:
  *  - it cannot connect: the same with the target's next address; after the last one, on_end();
+ *  - the queue of a Unix socket is full: the same once more after a pause, on_pause_over();
  *  - the socket takes only a part: it is watched for room, too, and the rest asked for again;
  *  - the server resets, or closes early: what has arrived is read, then on_end().
  */
@@ -24,8 +25,12 @@
 /* By one connection; the next one goes on after them. */
 #define SOURCES_TRIED 8
 
+/* Between attempts at a full queue: it grows from 1 ms to 2 to the power of this. */
+#define PAUSE_DOUBLINGS 6
+
 static void on_event(uv_poll_t *poll, int status, int events);
-static void on_poll_closed(uv_handle_t *handle);
+static void on_pause_over(uv_timer_t *pause);
+static void on_handle_closed(uv_handle_t *handle);
 
 int link_context_init(struct link_context *context, uv_loop_t *loop, const struct target *target,
                       uint64_t first_index)
@@ -112,6 +117,24 @@ static int connect_from_any_source(struct link_context *context,
         return r;
 }
 
+/* The kernel waits for TCP's queues, but not for this one; nor can it be polled for. */
+static bool is_queue_full(const struct link *link, int error)
+{
+        return error == -EAGAIN && link_address(link)->sockaddr.ss_family == AF_UNIX;
+}
+
+/* The same address comes next. Nothing of this can fail. */
+static int begin_to_pause(struct link *link)
+{
+        link->n_tried--;
+        link->state = LINK_CONNECTING;
+        uv_timer_init(link->context->loop, &link->pause);
+        uv_timer_start(&link->pause, on_pause_over, UINT64_C(1) << link->n_pauses, 0);
+        if (link->n_pauses < PAUSE_DOUBLINGS)
+                link->n_pauses++;
+        return 0;
+}
+
 /* Goes through the addresses that are left until one can be tried. */
 static int begin_to_connect(struct link *link)
 {
@@ -125,6 +148,8 @@ static int begin_to_connect(struct link *link)
                 link->address = (uint32_t)((link->context->first_address + link->n_tried++) %
                                            target->n_addresses);
                 r = connect_from_any_source(link->context, link_address(link));
+                if (is_queue_full(link, r))
+                        return begin_to_pause(link);
                 link->descriptor = r;
         }
         r = uv_poll_init(link->context->loop, &link->poll, link->descriptor);
@@ -142,25 +167,34 @@ int link_open(struct link *link, struct link_context *context, const struct link
 {
         int r;
 
-        *link = (struct link){.context = context, .events = events};
+        *link = (struct link){.context = context, .events = events, .state = LINK_ENDED};
         r = begin_to_connect(link);
         context->n_opened++;
         return r;
 }
 
 /* Every way out. */
-static void close_socket(struct link *link)
+static void close_handle(struct link *link)
 {
         link->state = LINK_ENDED;
-        uv_close((uv_handle_t *)&link->poll, on_poll_closed);
+        uv_close(&link->handle, on_handle_closed);
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+static void on_pause_over(uv_timer_t *pause)
 {
-        struct link *link = CONTAINER_OF(handle, struct link, poll);
+        struct link *link = CONTAINER_OF(pause, struct link, pause);
+
+        link->is_retrying = true;
+        close_handle(link);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+        struct link *link = CONTAINER_OF(handle, struct link, handle);
         int r;
 
-        close(link->descriptor);
+        if (link->descriptor >= 0)
+                close(link->descriptor);
         if (!link->is_retrying) {
                 link->events->on_closed(link);
                 return;
@@ -175,7 +209,7 @@ static void on_poll_closed(uv_handle_t *handle)
 
 static void end(struct link *link, int reason)
 {
-        close_socket(link);
+        close_handle(link);
         link->events->on_end(link, reason);
 }
 
@@ -233,7 +267,7 @@ void link_close(struct link *link)
         if (link->is_retrying)
                 link->is_retrying = false;
         else if (link->state != LINK_ENDED)
-                close_socket(link);
+                close_handle(link);
 }
 
 static void finish_connecting(struct link *link)
@@ -249,7 +283,7 @@ static void finish_connecting(struct link *link)
                 link->events->on_open(link);
         } else if (link->n_tried < link->context->target->n_addresses) {
                 link->is_retrying = true;
-                close_socket(link);
+                close_handle(link);
         } else {
                 end(link, -error);
         }

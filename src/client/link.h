@@ -8,7 +8,8 @@
  *  link_open() ──▶ CONNECTING ──▶ OPEN ──▶ ENDED ──▶ on_closed()
  *                   │  ▲   │               ▲
  *                   └──┘   └───────────────┘
- *              next address     refused
+ *         next address, or     refused
+ *         after a pause
  */
 
 #include <stdbool.h>
@@ -53,11 +54,15 @@ struct link_events {
 enum link_state { LINK_CONNECTING, LINK_OPEN, LINK_ENDED };
 
 struct link {
-        uv_poll_t poll;
+        union {
+                uv_handle_t handle;
+                uv_poll_t poll;   /* of the socket */
+                uv_timer_t pause; /* while there is none: a Unix socket's queue is full */
+        };
         struct link_context *context;
         const struct link_events *events;
         uint64_t n_wanted, n_sent; /* bytes of the stream */
-        int descriptor;
+        int descriptor;            /* -1: none */
         int send_error;   /* negative errno; sending has found out first that there is an end */
         uint32_t address; /* index in the target's */
         uint32_t n_tried; /* addresses */
@@ -65,7 +70,8 @@ struct link {
         uint8_t watched;  /* what the socket is polled for */
         bool is_in_event; /* sending waits for its end */
         bool is_ending;   /* half-close once all is sent */
-        bool is_retrying; /* the next address when this one is closed */
+        uint8_t n_pauses; /* so far, as long as they grow */
+        bool is_retrying; /* when this one is closed: the next address, or the same after a pause */
 };
 
 /* `first_index`: the number of the first link among those of all threads. */
@@ -73,7 +79,11 @@ int link_context_init(struct link_context *context, uv_loop_t *loop, const struc
                       uint64_t first_index);
 void link_context_free(struct link_context *context);
 
-/* Begins to connect. On failure there is no link, and no event will come. */
+/*
+ * Begins to connect. On failure there is no link, and no event will come. Where the queue of a Unix
+ * socket is full it is tried again, without end, as the kernel does it for TCP: who does not want
+ * to wait closes the link.
+ */
 int link_open(struct link *link, struct link_context *context, const struct link_events *events);
 
 /* Sends so many further bytes of the stream, as soon as the socket takes them. */

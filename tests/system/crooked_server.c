@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +51,17 @@ static void open_listener(struct crooked_server *server)
         cr_assert_eq(listen(server->listener, 128), 0);
         cr_assert_eq(getsockname(server->listener, (struct sockaddr *)&address, &length), 0);
         snprintf(server->port, sizeof(server->port), "%u", ntohs(address.sin_port));
+}
+
+static void open_path(struct crooked_server *server, const char *path, int backlog)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+        cr_assert_lt(strlen(path), sizeof(address.sun_path));
+        strcpy(address.sun_path, path);
+        server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        cr_assert_eq(bind(server->listener, (struct sockaddr *)&address, sizeof(address)), 0);
+        cr_assert_eq(listen(server->listener, backlog), 0);
 }
 
 static void put(struct peer *peer, const uint8_t *bytes, size_t length)
@@ -235,6 +247,15 @@ static bool is_read(const struct crooked_server *server, const struct peer *peer
         return server->trick != TRICK_MIX_AHEAD || peer == first || first->offset >= server->to;
 }
 
+static bool accepts(const struct crooked_server *server)
+{
+        if (server->trick == TRICK_ONE_AT_A_TIME)
+                for (size_t i = 0; i < server->n_peers; i++)
+                        if (server->peers[i]->descriptor >= 0)
+                                return false;
+        return server->trick != TRICK_DEAF;
+}
+
 static struct pollfd pollfd_of(const struct crooked_server *server, const struct peer *peer)
 {
         return (struct pollfd){.fd = is_read(server, peer) ? peer->descriptor : -1,
@@ -248,8 +269,7 @@ static void *run(void *user)
         for (;;) {
                 struct pollfd polled[PEERS_MAX + 2] = {
                         {.fd = server->stop[0], .events = POLLIN},
-                        {.fd = server->trick == TRICK_DEAF ? -1 : server->listener,
-                         .events = POLLIN},
+                        {.fd = accepts(server) ? server->listener : -1, .events = POLLIN},
                 };
                 size_t n_peers = server->n_peers;
 
@@ -266,19 +286,39 @@ static void *run(void *user)
         }
 }
 
-struct crooked_server *crooked_start(enum trick trick, uint64_t offset, uint64_t length)
+static struct crooked_server *new_server(enum trick trick)
 {
         struct crooked_server *server = calloc(1, sizeof(*server));
 
         cr_assert_not_null(server);
         server->trick = trick;
+        return server;
+}
+
+static struct crooked_server *start(struct crooked_server *server)
+{
+        cr_assert_eq(pipe2(server->stop, O_CLOEXEC), 0);
+        cr_assert_eq(pthread_create(&server->thread, NULL, run, server), 0);
+        return server;
+}
+
+struct crooked_server *crooked_start(enum trick trick, uint64_t offset, uint64_t length)
+{
+        struct crooked_server *server = new_server(trick);
+
         server->from = offset;
         server->to = offset + length;
         server->length = length;
         open_listener(server);
-        cr_assert_eq(pipe2(server->stop, O_CLOEXEC), 0);
-        cr_assert_eq(pthread_create(&server->thread, NULL, run, server), 0);
-        return server;
+        return start(server);
+}
+
+struct crooked_server *crooked_start_at_path(enum trick trick, const char *path, int backlog)
+{
+        struct crooked_server *server = new_server(trick);
+
+        open_path(server, path, backlog);
+        return start(server);
 }
 
 const char *crooked_port(const struct crooked_server *server)

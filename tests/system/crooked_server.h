@@ -20,15 +20,19 @@ enum trick {
         TRICK_MUTE,      /* no answer any more, on all connections */
         TRICK_RESET,
         TRICK_CLOSE,
-        TRICK_TAIL,  /* so many bytes come again when the client has half-closed */
-        TRICK_CLING, /* the same, but it never closes, on all connections */
-        TRICK_DEAF,  /* nobody accepts */
+        TRICK_TAIL,          /* so many bytes come again when the client has half-closed */
+        TRICK_CLING,         /* the same, but it never closes, on all connections */
+        TRICK_DEAF,          /* nobody accepts */
+        TRICK_ONE_AT_A_TIME, /* nobody is accepted until the one before has gone */
 };
 
 struct crooked_server;
 
 /* On 127.0.0.1 and a free port. `length`: see above. */
 struct crooked_server *crooked_start(enum trick trick, uint64_t offset, uint64_t length);
+
+/* The same on a Unix socket, in whose queue there is room for `backlog` + 1. */
+struct crooked_server *crooked_start_at_path(enum trick trick, const char *path, int backlog);
 
 /* Its port, as an argument. Valid as long as the server. */
 const char *crooked_port(const struct crooked_server *server);

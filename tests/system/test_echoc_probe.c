@@ -5,6 +5,9 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "crooked_server.h"
 #include "daemon.h"
@@ -257,6 +260,22 @@ Test(echoc_probe, no_socket_at_the_path_is_status_2)
         RUN_ECHOC(&outcome, "/nonexistent/echo.sock");
         expect_status(2);
         expect_err("^echoc: /nonexistent/echo\\.sock: no such file or directory$");
+}
+
+Test(echoc_probe, a_queue_of_a_unix_socket_that_stays_full_is_no_connection_in_time)
+{
+        const char *path = scratch_path("echo.sock");
+        struct crooked_server *server = crooked_start_at_path(TRICK_DEAF, path, 0);
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int waiting = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        strcpy(address.sun_path, path);
+        cr_assert_eq(connect(waiting, (struct sockaddr *)&address, sizeof(address)), 0);
+        RUN_ECHOC(&outcome, "-W", "0.3", path);
+        expect_status(2);
+        expect_err("^echoc: /tmp/.*/echo\\.sock: connection timed out$");
+        close(waiting);
+        crooked_stop(server);
 }
 
 Test(echoc_probe, an_unknown_name_is_status_2)

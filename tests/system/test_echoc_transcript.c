@@ -9,6 +9,9 @@
 #include "daemon.h"
 #include "echoc_outcome.h"
 #include "port.h"
+#include "scratch.h"
+
+TestSuite(echoc_transcript, .init = scratch_make, .fini = scratch_remove);
 
 /* Where it happens in the transcript. */
 static const char *find(const char *event)
@@ -86,6 +89,18 @@ Test(echoc_transcript, one_at_a_time)
         expect_order("Client 1 disconnects", "Client 2 receives \"你好\"");
         expect_order("Client 2 connects", "Client 0 sends \"你好\""); /* the kernel lets it in */
         daemon_stop(daemon);
+}
+
+Test(echoc_transcript, who_finds_the_queue_of_a_unix_socket_full_waits)
+{
+        const char *path = scratch_path("echo.sock");
+        struct crooked_server *server = crooked_start_at_path(TRICK_ONE_AT_A_TIME, path, 1);
+
+        RUN_ECHOC(&outcome, "--clients", "6", "-i", "0.05", "-m", "hi", "--transcript", path);
+        crooked_stop(server);
+        expect_status(0);
+        cr_assert_eq(count_text(outcome.out, " connects."), 6, "%s", outcome.out);
+        cr_assert_eq(count_text(outcome.out, " receives \"hi\"."), 6, "%s", outcome.out);
 }
 
 Test(echoc_transcript, each_client_has_a_column_and_each_line_a_time)

@@ -70,6 +70,46 @@ static int add_address(bool is_served)
         return fd; /* one that does not listen keeps the port from others */
 }
 
+/* A Unix socket whose queue is full: the next one who connects does not get in. */
+static int listen_at_full_queue(int fill[2])
+{
+        struct target_address *address = &target.addresses[target.n_addresses++];
+        struct sockaddr *sockaddr = (struct sockaddr *)&address->sockaddr;
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        sockaddr->sa_family = AF_UNIX;
+        address->length = sizeof(sa_family_t); /* the kernel chooses a name */
+        cr_assert_eq(bind(fd, sockaddr, address->length), 0);
+        address->length = sizeof(address->sockaddr);
+        cr_assert_eq(getsockname(fd, sockaddr, &address->length), 0);
+        cr_assert_eq(listen(fd, 1), 0); /* two get in */
+        for (int i = 0; i < 2; i++) {
+                fill[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+                cr_assert_eq(connect(fill[i], sockaddr, address->length), 0);
+        }
+        return fd;
+}
+
+static uint64_t pauses_ms[8];
+static size_t n_pauses;
+
+/* What link.c calls. */
+int __real_uv_timer_start(uv_timer_t *timer, uv_timer_cb on_due, uint64_t ms, uint64_t repeat_ms);
+int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb on_due, uint64_t ms, uint64_t repeat_ms);
+
+int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb on_due, uint64_t ms, uint64_t repeat_ms)
+{
+        cr_assert_eq(repeat_ms, 0);
+        pauses_ms[n_pauses++ % ARRAY_SIZE(pauses_ms)] = ms;
+        return __real_uv_timer_start(timer, on_due, ms, repeat_ms);
+}
+
+static void await_pauses(size_t n)
+{
+        while (n_pauses < n)
+                cr_assert_neq(uv_run(&loop, UV_RUN_ONCE), 0);
+}
+
 static void begin(void)
 {
         reason = 1;
@@ -134,6 +174,50 @@ Test(link, after_the_last_address_has_refused_it_ends)
         uv_run(&loop, UV_RUN_DEFAULT);
         cr_assert_not(is_open);
         cr_assert_eq(reason, -ECONNREFUSED);
+}
+
+Test(link, waits_for_room_in_the_queue_of_a_unix_socket)
+{
+        int fill[2];
+
+        listener = listen_at_full_queue(fill);
+        cr_assert_eq(link_open(&link_, &context, &EVENTS), 0);
+        await_pauses(3);
+        cr_assert_not(is_open);
+        close(accept(listener, NULL, NULL));
+        while (!is_open)
+                cr_assert_neq(uv_run(&loop, UV_RUN_ONCE), 0);
+        cr_assert_eq(reason, 1, "nothing was told meanwhile");
+        link_close(&link_);
+}
+
+Test(link, its_pauses_at_a_full_queue_grow_but_not_for_ever)
+{
+        int fill[2];
+
+        listener = listen_at_full_queue(fill);
+        cr_assert_eq(link_open(&link_, &context, &EVENTS), 0);
+        await_pauses(ARRAY_SIZE(pauses_ms));
+        cr_assert_gt(pauses_ms[0], 0);
+        for (size_t i = 1; i < 7; i++)
+                cr_assert_eq(pauses_ms[i], 2 * pauses_ms[i - 1]);
+        cr_assert_eq(pauses_ms[7], pauses_ms[6]);
+        link_close(&link_);
+}
+
+Test(link, closed_while_it_waits_for_room_it_says_nothing_more)
+{
+        int fill[2];
+
+        listener = listen_at_full_queue(fill);
+        cr_assert_eq(link_open(&link_, &context, &EVENTS), 0);
+        await_pauses(2);
+        link_close(&link_);
+        link_close(&link_);
+        uv_run(&loop, UV_RUN_DEFAULT);
+        cr_assert(is_closed);
+        cr_assert_not(is_open);
+        cr_assert_eq(reason, 1);
 }
 
 static void reset(int peer)
