@@ -45,6 +45,7 @@ struct held {
         struct verifier verifier;
         uint32_t number;
         enum fate fate;
+        uint64_t begun_ns;
         uint64_t n_back; /* bytes */
         bool is_up, is_settled;
         bool is_answered; /* for the last time, and half-closed */
@@ -63,6 +64,7 @@ struct hold {
         enum phase phase;
         uint64_t held_ns, ended_ns; /* idle from then to then */
         uint64_t n_started, n_settled, n_open, n_opened;
+        uint64_t n_judged;    /* the first so many are settled */
         uint64_t n_abandoned; /* of those started, at an interrupt */
         struct fates fates;
         bool is_opening_more; /* one is enough on the stack */
@@ -81,6 +83,11 @@ static void on_closed(struct link *link);
 
 static const struct link_events LINK_EVENTS = {on_open, on_fill, on_bytes, on_end, on_closed};
 static const struct verifier_events VERIFIER_EVENTS = {on_good, on_fault};
+
+static uint64_t timeout_ns(const struct hold *hold)
+{
+        return seconds_to_ns(hold->arguments->timeout_s);
+}
 
 static void meet_fate(struct held *held, enum fate fate, const char *what)
 {
@@ -159,6 +166,7 @@ static void open_one(struct hold *hold, uint32_t number)
 
         held->hold = hold;
         held->number = number;
+        held->begun_ns = uv_hrtime();
         verifier_init(&held->verifier, &hold->pattern, &VERIFIER_EVENTS, number,
                       (uint32_t)hold->arguments->n_connections);
         r = link_open(&held->link, &hold->context, &LINK_EVENTS);
@@ -166,7 +174,15 @@ static void open_one(struct hold *hold, uint32_t number)
                 fail_to_open(held, r);
 }
 
-/* Also begins the time again in which something must come. */
+/* Each has its own time, from when it was begun; and they are begun in turn. */
+static void await_first_answers(struct hold *hold)
+{
+        while (hold->n_judged < hold->n_started && hold->held[hold->n_judged].is_settled)
+                hold->n_judged++;
+        if (hold->phase == PHASE_OPENING && hold->n_judged < hold->n_started)
+                alarm_set(&hold->deadline, hold->held[hold->n_judged].begun_ns + timeout_ns(hold));
+}
+
 static void open_some(struct hold *hold)
 {
         if (hold->is_opening_more)
@@ -176,8 +192,7 @@ static void open_some(struct hold *hold)
                hold->n_started - hold->n_settled < OPENING_MAX)
                 open_one(hold, (uint32_t)hold->n_started++);
         hold->is_opening_more = false;
-        if (hold->phase == PHASE_OPENING)
-                alarm_set(&hold->deadline, uv_hrtime() + seconds_to_ns(hold->arguments->timeout_s));
+        await_first_answers(hold);
 }
 
 static void on_open(struct link *link)
@@ -195,13 +210,23 @@ static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t l
         verifier_fill(&CONTAINER_OF(link, struct held, link)->verifier, offset, bytes, length);
 }
 
+/* The first answer, or the last one. */
+static bool is_late(const struct held *held)
+{
+        uint64_t since_ns = held->is_settled ? held->hold->ended_ns : held->begun_ns;
+
+        return since_ns > 0 && uv_hrtime() > since_ns + timeout_ns(held->hold);
+}
+
 static void on_bytes(struct link *link, const uint8_t *bytes, size_t length)
 {
         struct held *held = CONTAINER_OF(link, struct held, link);
         struct hold *hold = held->hold;
 
         verifier_feed(&held->verifier, bytes, length);
-        if (held->n_back == hold->arguments->size)
+        if (is_late(held))
+                return; /* on_deadline() is due */
+        if (held->n_back >= hold->arguments->size)
                 settle(held);
         if (held->n_back < 2 * hold->arguments->size || held->is_answered)
                 return;
@@ -222,20 +247,13 @@ static void on_fault(struct verifier *verifier, const struct fault *fault)
                   fault_format(fault, text));
 }
 
-/* Nothing has come for too long: the answers that are missing will not. */
-static void time_out(struct hold *hold, uint64_t n_expected)
+static void give_up(struct held *held)
 {
-        for (uint64_t i = 0; i < hold->n_started; i++) {
-                struct held *held = &hold->held[i];
-
-                if (held->is_closed || held->n_back >= n_expected)
-                        continue;
-                verifier_settle(&held->verifier);
-                meet_fate(held, held->is_up ? FATE_TIMEOUT : FATE_NOT_OPENED,
-                          held->is_up ? "no answer" : "no connection");
-                hold->n_open -= held->is_up;
-                close_held(held);
-        }
+        verifier_settle(&held->verifier);
+        meet_fate(held, held->is_up ? FATE_TIMEOUT : FATE_NOT_OPENED,
+                  held->is_up ? "no answer" : "no connection");
+        held->hold->n_open -= held->is_up;
+        close_held(held);
 }
 
 /* Those without a connection can have no answer. */
@@ -243,7 +261,7 @@ static void begin_to_end(struct hold *hold)
 {
         hold->phase = PHASE_ENDING;
         hold->ended_ns = uv_hrtime();
-        alarm_set(&hold->deadline, uv_hrtime() + seconds_to_ns(hold->arguments->timeout_s));
+        alarm_set(&hold->deadline, hold->ended_ns + timeout_ns(hold));
         for (uint64_t i = 0; i < hold->n_started; i++)
                 if (!hold->held[i].is_closed)
                         link_send(&hold->held[i].link, hold->arguments->size);
@@ -252,10 +270,24 @@ static void begin_to_end(struct hold *hold)
 /* Opening goes on with the next ones after those that have not come up in time. */
 static void give_up_openings(struct hold *hold)
 {
-        time_out(hold, hold->arguments->size);
+        uint64_t now_ns = uv_hrtime();
+
+        for (uint64_t i = hold->n_judged; i < hold->n_started; i++) {
+                struct held *held = &hold->held[i];
+
+                if (held->is_settled || now_ns < held->begun_ns + timeout_ns(hold))
+                        continue;
+                give_up(held);
+                settle(held);
+        }
+        await_first_answers(hold);
+}
+
+static void give_up_last_answers(struct hold *hold)
+{
         for (uint64_t i = 0; i < hold->n_started; i++)
-                if (hold->held[i].is_closed)
-                        settle(&hold->held[i]);
+                if (!hold->held[i].is_closed && !hold->held[i].is_answered)
+                        give_up(&hold->held[i]);
 }
 
 static void on_deadline(void *user)
@@ -267,7 +299,7 @@ static void on_deadline(void *user)
         } else if (hold->phase == PHASE_HOLDING) {
                 begin_to_end(hold);
         } else if (hold->phase == PHASE_ENDING) {
-                time_out(hold, 2 * hold->arguments->size);
+                give_up_last_answers(hold);
                 close_all(hold);
         }
 }

@@ -7,7 +7,8 @@
  *
  * What can go wrong:
  *  - no connection, or not in time: exit status 2;
- *  - no answer in time: on_late() says so; it counts as received, but late, if it comes;
+ *  - no answer in time: on_late() says so, unless the answer is read first; it counts as received,
+ *    but late, if it comes;
  *  - wrong bytes: on_fault() says so; what of the message is right counts, so it is lost;
  *  - the connection ends: said, and the summary follows.
  */
@@ -203,9 +204,10 @@ static void judge(struct probe *probe)
 
 static void take_answer(struct probe *probe, uint64_t index)
 {
-        const struct sent_message *message = sent_messages_find(&probe->sent, index);
+        struct sent_message *message = sent_messages_find(&probe->sent, index);
         uint64_t time_ns = uv_hrtime() - message->sent_ns;
 
+        message->is_late = message->is_late || time_ns > timeout_ns(probe);
         probe->n_received++;
         probe->n_late += message->is_late;
         histogram_add(probe->times, time_ns);
@@ -327,10 +329,25 @@ static void on_closed(struct link *link)
         close_handles(probe);
 }
 
+/* Whatever has kept us from noticing it. */
+static void give_up_overdue(struct probe *probe)
+{
+        uint64_t now_ns = uv_hrtime();
+
+        while (!probe->is_ending) {
+                const struct sent_message *next = sent_messages_judge(&probe->sent);
+
+                if (!next || now_ns < next->sent_ns + timeout_ns(probe))
+                        return;
+                give_up_message(probe);
+        }
+}
+
 static void on_interrupt(void *user)
 {
         struct probe *probe = user;
 
+        give_up_overdue(probe);
         probe->is_ending = true;
         link_close(&probe->link);
 }

@@ -60,19 +60,19 @@ pid_t command_start(const char *const arguments[])
 }
 
 /* SIGINT, so many times, with time in between to take notice. */
-static void interrupt(pid_t pid, unsigned n)
+static void interrupt(pid_t pid, void *n)
 {
-        for (unsigned i = 0; i < n; i++) {
+        for (unsigned i = 0; i < *(unsigned *)n; i++) {
                 if (i > 0)
                         usleep(300000);
                 kill(pid, SIGINT);
         }
 }
 
-void command_interrupt(struct outcome *ret_outcome, const char *needle, unsigned n_interrupts,
-                       const char *const arguments[])
+void command_when(struct outcome *ret_outcome, const char *needle,
+                  void (*act)(pid_t pid, void *user), void *user, const char *const arguments[])
 {
-        bool is_interrupted = false;
+        bool has_acted = false;
         size_t length = 0;
         ssize_t n = 1;
         int ends[2], status;
@@ -88,13 +88,19 @@ void command_interrupt(struct outcome *ret_outcome, const char *needle, unsigned
                 cr_assert_gt(poll(&readable, 1, PATIENCE_MS), 0, "it hangs:\n%s", ret_outcome->out);
                 n = read(ends[0], ret_outcome->out + length, sizeof(ret_outcome->out) - length - 1);
                 length += n > 0 ? (size_t)n : 0;
-                if (!is_interrupted && strstr(ret_outcome->out, needle)) {
-                        is_interrupted = true;
-                        interrupt(pid, n_interrupts);
+                if (!has_acted && strstr(ret_outcome->out, needle)) {
+                        has_acted = true;
+                        act(pid, user);
                 }
         }
         close(ends[0]);
         cr_assert_eq(waitpid(pid, &status, 0), pid);
-        cr_assert(is_interrupted, "no '%s' in:\n%s", needle, ret_outcome->out);
+        cr_assert(has_acted, "no '%s' in:\n%s", needle, ret_outcome->out);
         ret_outcome->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void command_interrupt(struct outcome *ret_outcome, const char *needle, unsigned n_interrupts,
+                       const char *const arguments[])
+{
+        command_when(ret_outcome, needle, interrupt, &n_interrupts, arguments);
 }

@@ -14,9 +14,17 @@ const char *command_echoc(void);
         command_run(outcome, NULL, (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
 
 /*
- * The same, but waits for the text in the standard output and then sends SIGINT, as Ctrl-C does,
- * so many times. Standard error goes to where the test's goes.
+ * The same, but waits for the text in the standard output and then does something. Standard error
+ * goes to where the test's goes.
  */
+void command_when(struct outcome *ret_outcome, const char *needle,
+                  void (*act)(pid_t pid, void *user), void *user, const char *const arguments[]);
+
+#define ECHOC_WHEN(outcome, needle, act, user, ...) \
+        command_when(outcome, needle, act, user,    \
+                     (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
+
+/* What is done is to send SIGINT, as Ctrl-C does, so many times. */
 void command_interrupt(struct outcome *ret_outcome, const char *needle, unsigned n_interrupts,
                        const char *const arguments[]);
 
