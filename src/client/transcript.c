@@ -1,7 +1,7 @@
 /*
  * The happy path of each client:
  *  1. start_client() begins to connect; on_open() says when the connection is up.
- *  2. on_pause_over() sends the next text.
+ *  2. When its pause is over, act() sends the next text.
  *  3. on_bytes() compares; when all of the text is back, the next pause begins: back to 2.
  *  4. After the last text and one more pause the client closes: on_closed().
  *
@@ -23,6 +23,7 @@
 #include "interrupt.h"
 #include "link.h"
 #include "log.h"
+#include "open_files.h"
 #include "util.h"
 
 /* By how much each client is further to the right. */
@@ -33,7 +34,7 @@ struct transcript;
 struct client {
         struct transcript *transcript;
         struct link link;
-        struct alarm pause;
+        uint64_t due_ns; /* when its pause is over; 0: it has none */
         unsigned index;
         size_t n_texts_sent;
         uint64_t n_received; /* bytes of all the texts, one after the other */
@@ -45,6 +46,8 @@ struct transcript {
         const struct arguments *arguments;
         uv_loop_t loop;
         struct interrupt interrupt;
+        struct alarm alarm; /* of all, so that each takes a single descriptor */
+        uint64_t due_ns;    /* what it is set to, 0: nothing; not after the first of theirs */
         struct link_context context;
         struct client *clients;
         size_t n_clients; /* those not yet closed */
@@ -55,7 +58,7 @@ struct transcript {
 };
 
 static void on_open(struct link *link);
-static void on_pause_over(void *user);
+static void on_due(void *user);
 static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t length);
 static void on_bytes(struct link *link, const uint8_t *bytes, size_t length);
 static void on_end(struct link *link, int reason);
@@ -85,11 +88,20 @@ static size_t start_of_text(const struct transcript *transcript, size_t n)
         return n == 0 ? 0 : transcript->ends[n - 1];
 }
 
+static void set_due(struct client *client, uint64_t due_ns)
+{
+        struct transcript *transcript = client->transcript;
+
+        client->due_ns = due_ns;
+        if (transcript->due_ns > 0 && transcript->due_ns <= due_ns)
+                return;
+        transcript->due_ns = due_ns;
+        alarm_set(&transcript->alarm, due_ns);
+}
+
 static void begin_pause(struct client *client)
 {
-        double interval_s = client->transcript->arguments->interval_s;
-
-        alarm_set(&client->pause, uv_hrtime() + seconds_to_ns(interval_s));
+        set_due(client, uv_hrtime() + seconds_to_ns(client->transcript->arguments->interval_s));
 }
 
 static void on_open(struct link *link)
@@ -102,9 +114,9 @@ static void on_open(struct link *link)
         begin_pause(client);
 }
 
-static void on_pause_over(void *user)
+/* The pause is over. */
+static void act(struct client *client)
 {
-        struct client *client = user;
         const struct transcript *transcript = client->transcript;
         size_t n = client->n_texts_sent;
 
@@ -117,6 +129,24 @@ static void on_pause_over(void *user)
         client->is_wrong = false;
         say(client, "sends \"%s\".", transcript->arguments->texts[n]);
         link_send(&client->link, transcript->ends[n] - start_of_text(transcript, n));
+}
+
+static void on_due(void *user)
+{
+        struct transcript *transcript = user;
+        uint64_t now_ns = uv_hrtime();
+
+        transcript->due_ns = 0;
+        for (size_t i = 0; i < transcript->arguments->n_clients; i++) {
+                struct client *client = &transcript->clients[i];
+                uint64_t due_ns = client->due_ns;
+
+                client->due_ns = 0;
+                if (due_ns > now_ns)
+                        set_due(client, due_ns);
+                else if (due_ns > 0)
+                        act(client);
+        }
 }
 
 static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t length)
@@ -172,6 +202,7 @@ static void on_end(struct link *link, int reason)
 {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
+        client->due_ns = 0;
         client->transcript->n_bad++;
         if (!client->is_open)
                 say(client, "cannot connect: %s.", uv_strerror(reason));
@@ -186,9 +217,11 @@ static void on_closed(struct link *link)
         struct client *client = CONTAINER_OF(link, struct client, link);
         struct transcript *transcript = client->transcript;
 
-        alarm_close(&client->pause);
-        if (--transcript->n_clients == 0)
-                interrupt_close(&transcript->interrupt);
+        client->due_ns = 0;
+        if (--transcript->n_clients > 0)
+                return;
+        alarm_close(&transcript->alarm);
+        interrupt_close(&transcript->interrupt);
 }
 
 static void on_interrupt(void *user)
@@ -200,22 +233,18 @@ static void on_interrupt(void *user)
                 link_close(&transcript->clients[i].link);
 }
 
-static int start_client(struct transcript *transcript, unsigned index)
+static void start_client(struct transcript *transcript, unsigned index)
 {
         struct client *client = &transcript->clients[index];
         int r;
 
         client->transcript = transcript;
         client->index = index;
-        r = alarm_init(&client->pause, &transcript->loop, on_pause_over, client);
-        if (r < 0)
-                return r;
         r = link_open(&client->link, &transcript->context, &LINK_EVENTS);
         if (r < 0) {
                 on_end(&client->link, r);
                 on_closed(&client->link);
         }
-        return 0;
 }
 
 /* On failure the process ends: nothing needs to be undone. */
@@ -224,11 +253,15 @@ static int start(struct transcript *transcript)
         int r = interrupt_start(&transcript->interrupt, &transcript->loop, on_interrupt,
                                 transcript);
 
+        if (r == 0)
+                r = alarm_init(&transcript->alarm, &transcript->loop, on_due, transcript);
+        if (r < 0)
+                return r;
         transcript->n_clients = transcript->arguments->n_clients;
         transcript->started_ns = uv_hrtime();
-        for (unsigned i = 0; r == 0 && i < transcript->arguments->n_clients; i++)
-                r = start_client(transcript, i);
-        return r;
+        for (unsigned i = 0; i < transcript->arguments->n_clients; i++)
+                start_client(transcript, i);
+        return 0;
 }
 
 /* Puts the texts one after the other. */
@@ -277,8 +310,11 @@ static int run(struct transcript *transcript, const struct target *target)
 int transcript_run(const struct arguments *arguments, const struct target *target)
 {
         struct transcript transcript = {.arguments = arguments};
-        int status = run(&transcript, target);
+        int status;
 
+        if (open_files_check(arguments->n_clients, 1) < 0)
+                return STATUS_USAGE;
+        status = run(&transcript, target);
         link_context_free(&transcript.context);
         free(transcript.clients);
         free(transcript.ends);

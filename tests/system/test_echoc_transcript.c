@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "crooked_server.h"
 #include "daemon.h"
@@ -137,6 +138,57 @@ Test(echoc_transcript, many_clients_have_columns_of_their_own_too)
                 find(line);
         }
         daemon_stop(daemon);
+}
+
+static void limit_open_files(rlim_t soft, rlim_t hard)
+{
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = soft, .rlim_max = hard});
+}
+
+static void limit_softly(void)
+{
+        limit_open_files(32, 128);
+}
+
+/* Each client takes one, and echoc itself a few. */
+static void leave_room_for_40(void)
+{
+        limit_open_files(88, 88);
+}
+
+static void leave_room_for_39(void)
+{
+        limit_open_files(87, 87);
+}
+
+static void run_40_clients(void (*prepare)(void))
+{
+        struct daemon *daemon = DAEMON();
+
+        command_run(&outcome, prepare,
+                    (const char *const[]){command_echoc(), "--clients", "40", "-i", "0.01", "-m",
+                                          "x", "--transcript", "127.0.0.1", port_text(daemon->port),
+                                          NULL});
+        daemon_stop(daemon);
+}
+
+Test(echoc_transcript, the_limit_on_open_files_is_raised_as_far_as_it_goes)
+{
+        run_40_clients(limit_softly);
+        expect_status(0);
+        cr_assert_eq(count_text(outcome.out, " disconnects."), 40);
+}
+
+Test(echoc_transcript, more_clients_than_open_files_are_refused_with_the_limit)
+{
+        run_40_clients(leave_room_for_40);
+        expect_status(0);
+        cr_assert_eq(count_text(outcome.out, " disconnects."), 40);
+        run_40_clients(leave_room_for_39);
+        expect_status(2);
+        expect_err("^echoc: 40 connections do not fit into the limit on open files, 87, "
+                   "which leaves room for 39$");
+        cr_assert_str_empty(outcome.out);
 }
 
 Test(echoc_transcript, a_long_text_comes_back)
