@@ -32,16 +32,17 @@ static int run(const struct arguments *arguments, const struct target *target)
 static int resolve_and_run(const struct arguments *arguments)
 {
         struct target target;
-        int r;
+        int r, status = STATUS_USAGE;
 
         if (arguments->mode == MODE_STATUS)
                 return status_run(arguments);
         r = target_resolve(&target, arguments->host, (uint16_t)arguments->port, arguments->family);
-
         if (r == 0)
-                return run(arguments, &target);
-        log_error("echoc: %s: %s", arguments->host, uv_strerror(r));
-        return STATUS_USAGE;
+                status = run(arguments, &target);
+        else
+                log_error("echoc: %s: %s", arguments->host, uv_strerror(r));
+        target_free(&target);
+        return status;
 }
 
 /* What went wrong may have to do with the bytes. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <uv.h>
@@ -27,17 +28,45 @@ static uint64_t connections_each_source(void)
         return MAX(n * 7 / 10, 1);
 }
 
+static int make_room(struct target *target, size_t n_addresses)
+{
+        target->addresses = calloc(n_addresses, sizeof(*target->addresses));
+        return target->addresses ? 0 : -ENOMEM;
+}
+
 static int take_path(struct target *target)
 {
-        struct target_address *address = &target->addresses[0];
-        struct sockaddr_un *path = (struct sockaddr_un *)&address->sockaddr;
+        struct sockaddr_un path = {.sun_family = AF_UNIX};
+        int r;
 
-        if (strlen(target->host) >= sizeof(path->sun_path))
+        if (strlen(target->host) >= sizeof(path.sun_path))
                 return -ENAMETOOLONG;
-        path->sun_family = AF_UNIX;
-        strcpy(path->sun_path, target->host);
-        address->length = sizeof(*path);
+        strcpy(path.sun_path, target->host);
+        r = make_room(target, 1);
+        if (r < 0)
+                return r;
+        memcpy(&target->addresses[0].sockaddr, &path, sizeof(path));
+        target->addresses[0].length = sizeof(path);
         target->n_addresses = 1;
+        return 0;
+}
+
+static int take_list(struct target *target, const struct addrinfo *list)
+{
+        size_t n = 0;
+        int r;
+
+        for (const struct addrinfo *info = list; info; info = info->ai_next)
+                n++;
+        r = make_room(target, n);
+        if (r < 0)
+                return r;
+        for (const struct addrinfo *info = list; info; info = info->ai_next) {
+                struct target_address *address = &target->addresses[target->n_addresses++];
+
+                memcpy(&address->sockaddr, info->ai_addr, info->ai_addrlen);
+                address->length = info->ai_addrlen;
+        }
         return 0;
 }
 
@@ -60,15 +89,9 @@ static int take_name(struct target *target, int family)
         uv_loop_close(&loop);
         if (r < 0)
                 return r;
-        for (struct addrinfo *info = request.addrinfo;
-             info && target->n_addresses < TARGET_ADDRESSES_MAX; info = info->ai_next) {
-                struct target_address *address = &target->addresses[target->n_addresses++];
-
-                memcpy(&address->sockaddr, info->ai_addr, info->ai_addrlen);
-                address->length = info->ai_addrlen;
-        }
+        r = take_list(target, request.addrinfo);
         uv_freeaddrinfo(request.addrinfo);
-        return 0;
+        return r;
 }
 
 int target_resolve(struct target *ret_target, const char *host, uint16_t port, int family)
@@ -86,6 +109,11 @@ int target_resolve(struct target *ret_target, const char *host, uint16_t port, i
         if (n < TARGET_NAME_MAX)
                 snprintf(ret_target->name + n, TARGET_NAME_MAX - (size_t)n, " port %u", port);
         return take_name(ret_target, family);
+}
+
+void target_free(struct target *target)
+{
+        free(target->addresses);
 }
 
 bool target_is_path(const struct target *target)

@@ -8,8 +8,6 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define TARGET_ADDRESSES_MAX 8
-
 /* Loopback addresses to connect from. Then it begins anew: by that time the kernel has forgotten
  * the first connections. */
 #define TARGET_SOURCES 250
@@ -26,8 +24,8 @@ struct target_address {
 struct target {
         const char *host; /* as given */
         uint16_t port;
-        char name[TARGET_NAME_MAX];                            /* "HOST port PORT", or the path */
-        struct target_address addresses[TARGET_ADDRESSES_MAX]; /* in the order to try them */
+        char name[TARGET_NAME_MAX];       /* "HOST port PORT", or the path */
+        struct target_address *addresses; /* in the order to try them */
         size_t n_addresses;
         uint64_t n_each_source; /* connections from one loopback address; fewer than its ports */
 };
@@ -35,9 +33,12 @@ struct target {
 /*
  * Finds the addresses of a name, a literal address, or a path (with a slash in it), which is a Unix
  * socket. `family`: AF_INET, AF_INET6 or AF_UNSPEC for both. Blocks. Keeps `host`. Fails as
- * uv_getaddrinfo() does, or with -ENAMETOOLONG.
+ * uv_getaddrinfo() does, or with -ENAMETOOLONG; -ENOMEM. target_free() frees what it has found.
  */
 int target_resolve(struct target *ret_target, const char *host, uint16_t port, int family);
+
+/* Also if it has failed. */
+void target_free(struct target *target);
 
 bool target_is_path(const struct target *target);
 

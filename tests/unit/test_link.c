@@ -12,7 +12,8 @@
 #define STREAM "0123456789"
 
 static uv_loop_t loop;
-static struct target target;
+static struct target_address addresses[4];
+static struct target target = {.addresses = addresses};
 static struct link_context context;
 static struct link link_;
 static int listener;
