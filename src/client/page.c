@@ -13,12 +13,16 @@
 #ifdef HAVE_CURL
 
 #include <curl/curl.h>
+#include <linux/tcp.h> /* libc's struct tcp_info is older */
+#include <netinet/in.h>
+#include <unistd.h>
 
 #define PAGE_MAX_BYTES (16 << 20)
 
 struct text {
         char *bytes;
         size_t length;
+        bool is_answered; /* something came, be it a page or not */
 };
 
 static int error_of(CURLUcode code)
@@ -94,6 +98,17 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *user)
         return length;
 }
 
+/* libcurl does not tell bytes that are no HTTP. An end alone has no data. */
+static int on_close(void *user, curl_socket_t descriptor)
+{
+        struct text *text = user;
+        struct tcp_info info = {0};
+
+        getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &(socklen_t){sizeof(info)});
+        text->is_answered = text->is_answered || info.tcpi_data_segs_in > 0;
+        return close(descriptor);
+}
+
 static void set_options(CURL *curl, const struct page_source *source, struct text *text,
                         char *problem)
 {
@@ -110,18 +125,17 @@ static void set_options(CURL *curl, const struct page_source *source, struct tex
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, text);
+        curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+        curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, text);
 }
 
 /* What came, with what libcurl says of how it came. */
-static int judge(CURL *curl, CURLcode code, const struct text *text, char *problem)
+static int judge(CURLcode code, long status, const struct text *text, char *problem)
 {
-        long status = 0;
-
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
         if (code != CURLE_OK && problem[0] == '\0')
                 snprintf(problem, PAGE_TEXT_MAX, "%s", curl_easy_strerror(code));
         if (code != CURLE_OK)
-                return status == 0 ? -ENOTCONN : -EPROTO;
+                return text->is_answered ? -EPROTO : -ENOTCONN;
         if (status == 200 && text->bytes)
                 return 0;
         snprintf(problem, PAGE_TEXT_MAX, status == 200 ? "the page is empty" : "HTTP status %ld",
@@ -135,14 +149,18 @@ int page_fetch(const struct page_source *source, char **ret_page,
         static_assert(PAGE_TEXT_MAX >= CURL_ERROR_SIZE, "libcurl writes so much");
         struct text text = {0};
         CURL *curl = curl_easy_init();
+        long status = 0;
+        CURLcode code;
         int r;
 
         problem[0] = '\0';
         if (!curl)
                 return -ENOMEM;
         set_options(curl, source, &text, problem);
-        r = judge(curl, curl_easy_perform(curl), &text, problem);
-        curl_easy_cleanup(curl);
+        code = curl_easy_perform(curl);
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_cleanup(curl); /* closes */
+        r = judge(code, status, &text, problem);
         if (r < 0)
                 free(text.bytes);
         else

@@ -21,7 +21,7 @@ int page_source_init(struct page_source *ret_source, const char *host, uint16_t 
                      double timeout_s);
 
 /*
- * Fetches the page, of at most 16 MiB; free(3) frees it. -ENOTCONN: nobody was reached; -EPROTO:
+ * Fetches the page, of at most 16 MiB; free(3) frees it. -ENOTCONN: nobody has answered; -EPROTO:
  * what came is no such page; -ENOMEM. `problem` then says what it was.
  */
 int page_fetch(const struct page_source *source, char **ret_page,

@@ -85,6 +85,30 @@ Test(echoc_status, a_page_that_is_not_echods_is_status_1)
         daemon_stop(daemon);
 }
 
+Test(echoc_status, an_answer_that_is_no_page_is_status_1)
+{
+        struct daemon *daemon = DAEMON();
+        char secure[64];
+
+        RUN_ECHOC(&outcome, "--status", "127.0.0.1", port_text(daemon->port));
+        expect_status(1);
+        cr_assert_str_empty(outcome.out);
+        snprintf(secure, sizeof(secure), "https://127.0.0.1:%u/", daemon->port);
+        RUN_ECHOC(&outcome, "--status", secure);
+        expect_status(1);
+        cr_assert_not_null(strstr(outcome.err, secure), "%s", outcome.err);
+        daemon_stop(daemon);
+}
+
+Test(echoc_status, one_who_closes_without_an_answer_is_status_2)
+{
+        struct crooked_server *server = crooked_start(TRICK_CLOSE, 0, 0);
+
+        RUN_ECHOC(&outcome, "--status", "127.0.0.1", crooked_port(server));
+        expect_status(2);
+        crooked_stop(server);
+}
+
 Test(echoc_status, nobody_there_is_status_2)
 {
         struct daemon *daemon = DAEMON("-o", METRICS);
