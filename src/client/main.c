@@ -9,6 +9,7 @@
 #include "hold.h"
 #include "load.h"
 #include "log.h"
+#include "open_files.h"
 #include "probe.h"
 #include "standard_streams.h"
 #include "status.h"
@@ -36,6 +37,8 @@ static int resolve_and_run(const struct arguments *arguments)
 
         if (arguments->mode == MODE_STATUS)
                 return status_run(arguments);
+        if (open_files_try() < 0)
+                return STATUS_USAGE;
         r = target_resolve(&target, arguments->host, (uint16_t)arguments->port, arguments->family);
         if (r == 0)
                 status = run(arguments, &target);

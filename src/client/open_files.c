@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "log.h"
@@ -12,17 +14,20 @@
 #define OTHERS      32
 #define EACH_THREAD 16
 
+static int raise_limit(struct rlimit *ret_limit)
+{
+        if (getrlimit(RLIMIT_NOFILE, ret_limit) < 0)
+                return -errno;
+        ret_limit->rlim_cur = ret_limit->rlim_max;
+        return setrlimit(RLIMIT_NOFILE, ret_limit) < 0 ? -errno : 0;
+}
+
 int open_files_check(uint64_t n_connections, uint64_t n_threads)
 {
         uint64_t n_others = OTHERS + EACH_THREAD * n_threads;
         struct rlimit limit;
-        int r = 0;
+        int r = raise_limit(&limit);
 
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                r = -errno;
-        limit.rlim_cur = limit.rlim_max;
-        if (r == 0 && setrlimit(RLIMIT_NOFILE, &limit) < 0)
-                r = -errno;
         if (r < 0) {
                 log_error("echoc: the limit on open files: %s", uv_strerror(r));
                 return r;
@@ -34,4 +39,26 @@ int open_files_check(uint64_t n_connections, uint64_t n_threads)
                   n_connections, (uint64_t)limit.rlim_cur,
                   (uint64_t)limit.rlim_cur - MIN(n_others, limit.rlim_cur));
         return -EMFILE;
+}
+
+int open_files_try(void)
+{
+        int descriptors[EACH_THREAD], r = 0;
+        struct rlimit limit;
+        size_t n = 0;
+
+        raise_limit(&limit);
+        while (r == 0 && n < EACH_THREAD) {
+                descriptors[n] = eventfd(0, EFD_CLOEXEC);
+                if (descriptors[n] < 0)
+                        r = -errno;
+                else
+                        n++;
+        }
+        while (n > 0)
+                close(descriptors[--n]);
+        if (r < 0)
+                log_error("echoc: not even %d files can be opened: %s", EACH_THREAD,
+                          uv_strerror(r));
+        return r;
 }

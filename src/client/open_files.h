@@ -7,3 +7,9 @@
  * many connections from so many threads do not fit.
  */
 int open_files_check(uint64_t n_connections, uint64_t n_threads);
+
+/*
+ * Raises it, and tries whether as many can be had as any mode takes besides its connections: libuv
+ * aborts where it cannot open its own. Says so if not; a negative errno.
+ */
+int open_files_try(void);

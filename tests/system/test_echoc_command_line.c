@@ -93,6 +93,37 @@ Test(echoc_command_line, more_connections_than_open_files_are_refused_with_the_l
                    "open files, 200, which leaves room for [0-9]+$");
 }
 
+Test(echoc_command_line, where_too_few_files_can_be_opened_that_is_said)
+{
+        static const char *const modes[] = {
+                "-c 1",
+                "--transcript -i 0.01 -m x",
+                "--load -t 0.05",
+                "--hold -t 0.05",
+        };
+        struct daemon *daemon = DAEMON();
+        char line[512];
+
+        for (unsigned i = 0; i < 4; i++) {
+                bool is_good = false;
+
+                for (unsigned n = 4; n <= 80; n += n < 32 ? 1 : 8) {
+                        snprintf(line, sizeof(line), "ulimit -n %u; exec \"$0\" %s 127.0.0.1 %u", n,
+                                 modes[i], daemon->port);
+                        command_run(&outcome, NULL,
+                                    (const char *const[]){"sh", "-c", line, command_echoc(), NULL});
+                        is_good = outcome.status == 0;
+                        if (is_good)
+                                break;
+                        cr_assert_eq(outcome.status, 2, "%s: %d\n%s", line, outcome.status,
+                                     outcome.err);
+                        expect_err("^echoc: .*files");
+                }
+                cr_assert(is_good, "%s\n%s", line, outcome.err);
+        }
+        daemon_stop(daemon);
+}
+
 Test(echoc_command_line, standard_streams_that_are_closed_are_not_taken_by_something_else)
 {
         static const char *const modes[] = {

@@ -147,7 +147,7 @@ static void limit_open_files(rlim_t soft, rlim_t hard)
 
 static void limit_softly(void)
 {
-        limit_open_files(32, 128);
+        limit_open_files(8, 128);
 }
 
 /* Each client takes one, and echoc itself a few. */
