@@ -12,7 +12,8 @@
  *  - the first or the last answer does not come in time;
  *  - other bytes come back.
  *
- * An interrupt while they are opened: those that are not open yet have not been tried.
+ * An interrupt while they are opened: those that are not open yet have not been tried. A line that
+ * cannot be written is as an interrupt.
  */
 
 #include "hold.h"
@@ -92,6 +93,7 @@ static uint64_t timeout_ns(const struct hold *hold)
 static void meet_fate(struct held *held, enum fate fate, const char *what)
 {
         fates_meet(&held->hold->fates, &held->fate, held->number, fate, what);
+        interrupt_if_mute(&held->hold->interrupt);
 }
 
 static void close_held(struct held *held)
@@ -132,6 +134,7 @@ static void begin_to_hold(struct hold *hold)
         }
         printf("%" PRIu64 " of %" PRIu64 " open after %.3f s\n", hold->n_open,
                hold->arguments->n_connections, ns_to_seconds(uv_hrtime() - hold->fates.began_ns));
+        interrupt_if_mute(&hold->interrupt);
         alarm_set(&hold->deadline, hold->held_ns + seconds_to_ns(hold->arguments->seconds));
 }
 

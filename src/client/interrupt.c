@@ -1,6 +1,7 @@
 #include "interrupt.h"
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "util.h"
 
@@ -19,6 +20,7 @@ int interrupt_start(struct interrupt *interrupt, uv_loop_t *loop, void (*on_inte
 
         interrupt->on_interrupt = on_interrupt;
         interrupt->user = user;
+        interrupt->is_mute = false;
         for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
                 uv_signal_t *handle = &interrupt->handles[i];
                 int r = uv_signal_init(loop, handle);
@@ -31,6 +33,15 @@ int interrupt_start(struct interrupt *interrupt, uv_loop_t *loop, void (*on_inte
                         return r;
         }
         return 0;
+}
+
+/* By way of the loop, as whoever prints is in the middle of something. */
+void interrupt_if_mute(struct interrupt *interrupt)
+{
+        if (interrupt->is_mute || !ferror(stdout))
+                return;
+        interrupt->is_mute = true;
+        raise(SIGINT);
 }
 
 void interrupt_close(struct interrupt *interrupt)

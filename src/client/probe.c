@@ -10,7 +10,8 @@
  *  - no answer in time: on_late() says so, unless the answer is read first; it counts as received,
  *    but late, if it comes;
  *  - wrong bytes: on_fault() says so; what of the message is right counts, so it is lost;
- *  - the connection ends: said, and the summary follows.
+ *  - the connection ends: said, and the summary follows;
+ *  - a line cannot be written: as an interrupt.
  */
 
 #include "probe.h"
@@ -128,6 +129,7 @@ static void on_open(struct link *link)
                 printf("ECHO %s (%s) port %u: ", probe->target->host, probe->address,
                        probe->target->port);
         printf("%" PRIu64 " bytes of data.\n", probe->arguments->size);
+        interrupt_if_mute(&probe->interrupt);
         alarm_stop(&probe->lateness);
         on_send_due(probe);
 }
@@ -175,7 +177,10 @@ static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t l
 
 static void on_bytes(struct link *link, const uint8_t *bytes, size_t length)
 {
-        verifier_feed(&CONTAINER_OF(link, struct probe, link)->verifier, bytes, length);
+        struct probe *probe = CONTAINER_OF(link, struct probe, link);
+
+        verifier_feed(&probe->verifier, bytes, length);
+        interrupt_if_mute(&probe->interrupt);
 }
 
 static void end_well(struct probe *probe)
@@ -289,6 +294,7 @@ static void give_up_message(struct probe *probe)
                 return; /* that has mended it */
         say_late(probe, probe->sent.n_judged);
         message->is_late = true;
+        interrupt_if_mute(&probe->interrupt);
         judge(probe);
 }
 

@@ -6,7 +6,8 @@
  *
  * What can go wrong:
  *  - the first page does not come, or is not echod's: that is said, and the end;
- *  - a later one does not: that is said in place of the table, and it goes on.
+ *  - a later one does not: that is said in place of the table, and it goes on;
+ *  - it cannot be printed: the end.
  */
 
 #include "status.h"
@@ -171,7 +172,7 @@ static int show(struct status *status)
                 count = 1;
         for (;;) {
                 refresh(status, r == 0);
-                if (++n_shown == count || !wait_interval(status))
+                if (++n_shown == count || ferror(stdout) || !wait_interval(status))
                         return r == 0 ? STATUS_GOOD : STATUS_BAD;
                 r = update(status);
                 if (r < 0 && !status->is_screen)

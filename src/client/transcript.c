@@ -7,7 +7,8 @@
  *
  * What can go wrong:
  *  - it cannot connect, or the connection ends: on_end() says so, the others go on;
- *  - other bytes come back: said once for each text.
+ *  - other bytes come back: said once for each text;
+ *  - a line cannot be written: as an interrupt.
  */
 
 #include "transcript.h"
@@ -68,9 +69,9 @@ static void on_interrupt(void *user);
 static const struct link_events LINK_EVENTS = {on_open, on_fill, on_bytes, on_end, on_closed};
 
 /* "[0.501204]         Client 1 " and what happens to it. */
-static void say(const struct client *client, const char *format, ...) FORMAT_PRINTF(2, 3);
+static void say(struct client *client, const char *format, ...) FORMAT_PRINTF(2, 3);
 
-static void say(const struct client *client, const char *format, ...)
+static void say(struct client *client, const char *format, ...)
 {
         uint64_t now_ns = uv_hrtime() - client->transcript->started_ns;
         int column = (int)client->index * INDENTATION;
@@ -81,6 +82,7 @@ static void say(const struct client *client, const char *format, ...)
         vprintf(format, rest);
         va_end(rest);
         putchar('\n');
+        interrupt_if_mute(&client->transcript->interrupt);
 }
 
 static size_t start_of_text(const struct transcript *transcript, size_t n)

@@ -284,16 +284,3 @@ Test(echoc_probe, an_unknown_name_is_status_2)
         expect_status(2);
         expect_err("^echoc: no-such-host\\.invalid: ");
 }
-
-Test(echoc_probe, output_that_cannot_be_written_is_not_good)
-{
-        struct daemon *daemon = DAEMON();
-        char line[512];
-
-        snprintf(line, sizeof(line), "exec %s -c 1 127.0.0.1 %u >/dev/full", command_echoc(),
-                 daemon->port);
-        command_run(&outcome, NULL, (const char *const[]){"sh", "-c", line, NULL});
-        expect_status(1);
-        expect_err("cannot write");
-        daemon_stop(daemon);
-}
