@@ -263,12 +263,17 @@ static void on_good(struct verifier *verifier, uint64_t from, uint64_t to)
 static void on_fault(struct verifier *verifier, const struct fault *fault)
 {
         struct probe *probe = CONTAINER_OF(verifier, struct probe, verifier);
+        uint64_t index = fault->offset / probe->arguments->size;
         char text[FAULT_TEXT_MAX];
 
         probe->n_faults++;
-        if (!probe->arguments->is_quiet)
-                printf("seq=%" PRIu64 ": %s\n", fault->offset / probe->arguments->size + 1,
-                       fault_format(fault, text));
+        fault_format(fault, text);
+        if (probe->arguments->is_quiet)
+                return;
+        if (probe->arguments->count == 0 || index < probe->arguments->count)
+                printf("seq=%" PRIu64 ": %s\n", index + 1, text);
+        else
+                printf("after the last message: %s\n", text);
 }
 
 static void say_late(const struct probe *probe, uint64_t index)
