@@ -12,7 +12,7 @@ _echoc() {
         esac
         for word in "${COMP_WORDS[@]}"; do
                 case $word in
-                --transcript) options='-4 -6 --clients -i -m' ;;
+                --transcript) options='-4 -6 --clients -i -W -m' ;;
                 --load) options='-4 -6 -n -s -d -t --threads --rate --bulk --connect --json --seed' ;;
                 --hold) options='-4 -6 -n -s -t -W --seed' ;;
                 --status) options='-4 -6 -c -i -W' ;;

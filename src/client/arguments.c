@@ -54,8 +54,7 @@ static const struct argument ARGUMENTS[] = {
          0.001, 86400},
         {'s', "-s", TYPE_INTEGER, MODE_PROBE | MODE_LOAD | MODE_HOLD, FIELD(size), 1,
          SIZE_MAX_BYTES},
-        {'W', "-W", TYPE_NUMBER, MODE_PROBE | MODE_HOLD | MODE_STATUS, FIELD(timeout_s), 0.001,
-         3600},
+        {'W', "-W", TYPE_NUMBER, MODES_ALL & ~MODE_LOAD, FIELD(timeout_s), 0.001, 3600},
         {'q', "-q", TYPE_FLAG, MODE_PROBE, FIELD(is_quiet), 0, 0},
         {'m', "-m", TYPE_TEXT, MODE_TRANSCRIPT, FIELD(texts), 0, 0},
         {'n', "-n", TYPE_INTEGER, MODE_LOAD | MODE_HOLD, FIELD(n_connections), 1,
@@ -116,7 +115,8 @@ static const int EXCLUSIONS[][2] = {
 
 static const char USAGE[] =
         "Usage: echoc [-4 | -6] [-c COUNT] [-i SECONDS] [-s SIZE] [-W TIMEOUT] [-q] HOST [PORT]\n"
-        "       echoc --transcript --clients N -i SECONDS -m TEXT [-m TEXT]... HOST [PORT]\n"
+        "       echoc --transcript [--clients N] [-i SECONDS] [-W TIMEOUT] -m TEXT [-m TEXT]...\n"
+        "             HOST [PORT]\n"
         "       echoc --load [-n CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [--threads N]\n"
         "             [--rate RATE | --bulk | --connect] [--json] HOST [PORT]\n"
         "       echoc --hold [-n CONNECTIONS] [-s SIZE] [-t SECONDS] [-W TIMEOUT] HOST [PORT]\n"
@@ -128,7 +128,7 @@ static const char USAGE[] =
         "  -c COUNT       stop after so many messages\n"
         "  -i SECONDS     between messages (probe: 1, transcript: 0.5)\n"
         "  -s SIZE        bytes of a message (64)\n"
-        "  -W TIMEOUT     seconds after which an answer is late (3)\n"
+        "  -W TIMEOUT     seconds after which an answer is late (3; transcript: never)\n"
         "  -q             only the summary\n"
         "  --transcript   what happens to whom and when\n"
         "  --clients N    so many clients at once (3)\n"
@@ -324,6 +324,8 @@ static void complete(struct arguments *arguments, uint32_t given)
                 arguments->port = arguments->mode == MODE_STATUS ? 9007 : 7;
         if (!is_given(given, 'i'))
                 arguments->interval_s = arguments->mode == MODE_TRANSCRIPT ? 0.5 : 1;
+        if (!is_given(given, 'W'))
+                arguments->timeout_s = arguments->mode == MODE_TRANSCRIPT ? 0 : 3;
         if (!is_given(given, CODE_SEED))
                 arguments->seed = random_seed();
 }
@@ -336,7 +338,6 @@ int arguments_take(struct arguments *ret_arguments, int argc, char **argv)
         *ret_arguments = (struct arguments){
                 .mode = MODE_PROBE,
                 .family = AF_UNSPEC,
-                .timeout_s = 3,
                 .size = 64,
                 .texts = calloc((size_t)argc, sizeof(*ret_arguments->texts)),
                 .n_clients = 3,

@@ -21,8 +21,8 @@ struct arguments {
         int family;     /* AF_UNSPEC: either */
         uint64_t count; /* messages; 0: until it is stopped */
         double interval_s;
-        double timeout_s;
-        uint64_t size; /* bytes of a message */
+        double timeout_s; /* 0: none, which only a transcript can have */
+        uint64_t size;    /* bytes of a message */
         bool is_quiet;
         uint64_t n_clients;
         const char **texts;

@@ -7,8 +7,9 @@
  *
  * What can go wrong:
  *  - it cannot connect, or the connection ends: on_end() says so, the others go on;
+ *  - the answer does not come in time, if there is one: give_up() says so and closes;
  *  - other bytes come back: said once for each text;
- *  - a line cannot be written: as an interrupt.
+ *  - a line cannot be written: as an interrupt, which ends it; what is under way is not lost.
  */
 
 #include "transcript.h"
@@ -35,12 +36,13 @@ struct transcript;
 struct client {
         struct transcript *transcript;
         struct link link;
-        uint64_t due_ns; /* when its pause is over; 0: it has none */
+        uint64_t due_ns; /* when its pause is over, or its time to connect or to answer; 0: never */
         unsigned index;
         size_t n_texts_sent;
         uint64_t n_received; /* bytes of all the texts, one after the other */
         bool is_wrong;       /* the current text; has been said */
         bool is_open;
+        bool is_waiting; /* for an answer */
 };
 
 struct transcript {
@@ -69,20 +71,47 @@ static void on_interrupt(void *user);
 static const struct link_events LINK_EVENTS = {on_open, on_fill, on_bytes, on_end, on_closed};
 
 /* "[0.501204]         Client 1 " and what happens to it. */
+static void begin_line(const struct client *client)
+{
+        uint64_t now_ns = uv_hrtime() - client->transcript->started_ns;
+        int column = (int)client->index * INDENTATION;
+
+        printf("[%.6f] %*sClient %u ", ns_to_seconds(now_ns), column, "", client->index);
+}
+
+static void end_line(struct client *client)
+{
+        putchar('\n');
+        interrupt_if_mute(&client->transcript->interrupt);
+}
+
 static void say(struct client *client, const char *format, ...) FORMAT_PRINTF(2, 3);
 
 static void say(struct client *client, const char *format, ...)
 {
-        uint64_t now_ns = uv_hrtime() - client->transcript->started_ns;
-        int column = (int)client->index * INDENTATION;
         va_list rest;
 
-        printf("[%.6f] %*sClient %u ", ns_to_seconds(now_ns), column, "", client->index);
+        begin_line(client);
         va_start(rest, format);
         vprintf(format, rest);
         va_end(rest);
-        putchar('\n');
-        interrupt_if_mute(&client->transcript->interrupt);
+        end_line(client);
+}
+
+/* Control characters would destroy the columns. */
+static void say_text(struct client *client, const char *verb, const char *text)
+{
+        begin_line(client);
+        printf("%s \"", verb);
+        for (; *text != '\0'; text++)
+                if (*text == '\n')
+                        fputs("\\n", stdout);
+                else if ((unsigned char)*text < ' ' || *text == '\x7f')
+                        printf("\\x%02x", (unsigned char)*text);
+                else
+                        putchar(*text);
+        fputs("\".", stdout);
+        end_line(client);
 }
 
 static size_t start_of_text(const struct transcript *transcript, size_t n)
@@ -106,6 +135,40 @@ static void begin_pause(struct client *client)
         set_due(client, uv_hrtime() + seconds_to_ns(client->transcript->arguments->interval_s));
 }
 
+/* To connect, or to answer: if there is a time for it. */
+static void set_timeout(struct client *client)
+{
+        double timeout_s = client->transcript->arguments->timeout_s;
+
+        client->due_ns = 0;
+        if (timeout_s > 0)
+                set_due(client, uv_hrtime() + seconds_to_ns(timeout_s));
+}
+
+/* Whether or not the alarm has come first. */
+static bool is_late(const struct client *client)
+{
+        return client->due_ns > 0 && uv_hrtime() > client->due_ns;
+}
+
+static void close_client(struct client *client)
+{
+        client->due_ns = 0;
+        link_close(&client->link);
+}
+
+static void give_up(struct client *client)
+{
+        if (client->is_open) {
+                client->transcript->n_bad++;
+                say(client, "receives no answer within %g s.",
+                    client->transcript->arguments->timeout_s);
+        } else {
+                on_end(&client->link, -ETIMEDOUT);
+        }
+        close_client(client);
+}
+
 static void on_open(struct link *link)
 {
         struct client *client = CONTAINER_OF(link, struct client, link);
@@ -124,12 +187,14 @@ static void act(struct client *client)
 
         if (n == transcript->arguments->n_texts) {
                 say(client, "disconnects.");
-                link_close(&client->link);
+                close_client(client);
                 return;
         }
         client->n_texts_sent++;
         client->is_wrong = false;
-        say(client, "sends \"%s\".", transcript->arguments->texts[n]);
+        client->is_waiting = true;
+        set_timeout(client);
+        say_text(client, "sends", transcript->arguments->texts[n]);
         link_send(&client->link, transcript->ends[n] - start_of_text(transcript, n));
 }
 
@@ -146,6 +211,8 @@ static void on_due(void *user)
                 client->due_ns = 0;
                 if (due_ns > now_ns)
                         set_due(client, due_ns);
+                else if (due_ns > 0 && (client->is_waiting || !client->is_open))
+                        give_up(client);
                 else if (due_ns > 0)
                         act(client);
         }
@@ -181,8 +248,13 @@ static void compare(struct client *client, const uint8_t *bytes, size_t length)
         client->n_received += length;
         if (client->n_received < transcript->ends[n])
                 return;
+        if (is_late(client)) {
+                give_up(client);
+                return;
+        }
         if (!client->is_wrong)
-                say(client, "receives \"%s\".", transcript->arguments->texts[n]);
+                say_text(client, "receives", transcript->arguments->texts[n]);
+        client->is_waiting = false;
         begin_pause(client);
 }
 
@@ -228,11 +300,10 @@ static void on_closed(struct link *link)
 
 static void on_interrupt(void *user)
 {
-        struct transcript *transcript = user;
+        const struct transcript *transcript = user;
 
-        transcript->n_bad++;
         for (size_t i = 0; i < transcript->arguments->n_clients; i++)
-                link_close(&transcript->clients[i].link);
+                close_client(&transcript->clients[i]);
 }
 
 static void start_client(struct transcript *transcript, unsigned index)
@@ -242,6 +313,7 @@ static void start_client(struct transcript *transcript, unsigned index)
 
         client->transcript = transcript;
         client->index = index;
+        set_timeout(client);
         r = link_open(&client->link, &transcript->context, &LINK_EVENTS);
         if (r < 0) {
                 on_end(&client->link, r);

@@ -55,8 +55,9 @@ Test(echoc_command_line, options_of_another_mode_are_named)
         EXPECT_USAGE("-c: there is no such option with --load", "--load", "-c", "3", "localhost");
         EXPECT_USAGE("--json: there is no such option with --hold", "--hold", "--json",
                      "localhost");
-        EXPECT_USAGE("-W: there is no such option with --transcript", "--transcript", "-m", "x",
-                     "-W", "1", "localhost");
+        EXPECT_USAGE("-W: there is no such option with --load", "--load", "-W", "1", "localhost");
+        EXPECT_USAGE("-c: there is no such option with --transcript", "--transcript", "-m", "x",
+                     "-c", "1", "localhost");
 }
 
 Test(echoc_command_line, options_that_exclude_each_other_are_named)

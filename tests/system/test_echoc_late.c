@@ -160,3 +160,15 @@ Test(echoc_late, each_connection_that_is_opened_has_a_time_of_its_own)
         expect_out("^connection 1: no answer after [0-9.]+ s$");
         cr_assert_eq(count_text(outcome.out, "2 of 2 open"), 0, "%s", outcome.out);
 }
+
+Test(echoc_late, an_answer_in_a_transcript_that_is_read_before_it_is_missed)
+{
+        static const char text[] =
+                "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+        ECHOC_WHEN(&outcome, "connects", answer_while_it_is_stopped, NULL, "--transcript",
+                   "--clients", "1", "-i", "0.01", "-m", text, "-W", TIMEOUT, "127.0.0.1", port);
+        expect_status(1);
+        expect_out("Client 0 receives no answer within 0\\.5 s\\.$");
+        cr_assert_eq(count_text(outcome.out, "receives"), 1, "%s", outcome.out);
+}

@@ -251,12 +251,62 @@ Test(echoc_transcript, no_connection_is_status_2)
         find("Client 1 cannot connect: connection refused.");
 }
 
-Test(echoc_transcript, an_interrupt_ends_it)
+Test(echoc_transcript, an_interrupt_ends_it_and_is_no_fault)
 {
         struct crooked_server *server = crooked_start(TRICK_MUTE, 0, 0);
 
         INTERRUPT_ECHOC(&outcome, "sends", "--clients", "1", "-i", "0.01", "-m", "x",
                         "--transcript", "127.0.0.1", crooked_port(server));
+        expect_status(0);
+        crooked_stop(server);
+}
+
+Test(echoc_transcript, a_fault_before_an_interrupt_remains_one)
+{
+        struct crooked_server *server = crooked_start(TRICK_CORRUPT, 0, 1);
+
+        INTERRUPT_ECHOC(&outcome, "wrong byte", "--clients", "1", "-i", "3", "-m", "x",
+                        "--transcript", "127.0.0.1", crooked_port(server));
         expect_status(1);
         crooked_stop(server);
+}
+
+Test(echoc_transcript, an_answer_is_waited_for_as_long_as_asked)
+{
+        struct crooked_server *server = crooked_start(TRICK_MUTE, 5, 0);
+
+        RUN_ECHOC(&outcome, "--clients", "1", "-i", "0.01", "-m", "hello", "-m", "world", "-W",
+                  "0.3", "--transcript", "127.0.0.1", crooked_port(server));
+        crooked_stop(server);
+        expect_status(1);
+        find("Client 0 sends \"world\".");
+        find("Client 0 receives no answer within 0.3 s.");
+        cr_assert_eq(count_text(outcome.out, "disconnects"), 0, "%s", outcome.out);
+}
+
+/* One gets in. */
+Test(echoc_transcript, a_connection_is_waited_for_as_long_as_asked)
+{
+        const char *path = scratch_path("echo.sock");
+        struct crooked_server *server = crooked_start_at_path(TRICK_DEAF, path, 0);
+
+        RUN_ECHOC(&outcome, "--clients", "3", "-i", "0.01", "-m", "x", "-W", "0.3", "--transcript",
+                  path);
+        crooked_stop(server);
+        expect_status(1);
+        find("Client 0 receives no answer within 0.3 s.");
+        find("Client 1 cannot connect: connection timed out.");
+        find("Client 2 cannot connect: connection timed out.");
+}
+
+Test(echoc_transcript, control_characters_do_not_destroy_the_columns)
+{
+        struct daemon *daemon = DAEMON();
+
+        RUN_ECHOC(&outcome, "--clients", "1", "-i", "0.01", "-m", "a\nb\x1b[2J\x7f\t你好\\",
+                  "--transcript", "127.0.0.1", port_text(daemon->port));
+        expect_status(0);
+        find("Client 0 sends \"a\\nb\\x1b[2J\\x7f\\x09你好\\\".\n");
+        find("Client 0 receives \"a\\nb\\x1b[2J\\x7f\\x09你好\\\".\n");
+        daemon_stop(daemon);
 }
