@@ -8,8 +8,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define NS_PER_S  UINT64_C(1000000000)
-#define NS_PER_MS 1e6
+#define NS_PER_S UINT64_C(1000000000)
 
 static inline uint64_t seconds_to_ns(double seconds)
 {

@@ -17,8 +17,6 @@
 #include "probe.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 
 #include "alarm.h"
 #include "exit_status.h"
@@ -26,6 +24,7 @@
 #include "interrupt.h"
 #include "link.h"
 #include "log.h"
+#include "probe_lines.h"
 #include "probe_summary.h"
 #include "sent_messages.h"
 #include "util.h"
@@ -123,12 +122,7 @@ static void on_open(struct link *link)
         probe->is_open = true;
         probe->opened_ns = uv_hrtime();
         link_format_address(link, probe->address);
-        if (target_is_path(probe->target))
-                printf("ECHO %s: ", probe->target->name);
-        else
-                printf("ECHO %s (%s) port %u: ", probe->target->host, probe->address,
-                       probe->target->port);
-        printf("%" PRIu64 " bytes of data.\n", probe->arguments->size);
+        probe_line_heading(probe->arguments, probe->target, probe->address);
         interrupt_if_mute(&probe->interrupt);
         alarm_stop(&probe->lateness);
         on_send_due(probe);
@@ -216,17 +210,7 @@ static void take_answer(struct probe *probe, uint64_t index)
         probe->n_received++;
         probe->n_late += message->is_late;
         histogram_add(probe->times, time_ns);
-        if (!probe->arguments->is_quiet)
-                printf("%" PRIu64 " bytes from %s: seq=%" PRIu64 " time=%.3f ms%s\n",
-                       probe->arguments->size, probe->address, index + 1,
-                       (double)time_ns / NS_PER_MS, message->is_late ? " (late)" : "");
-}
-
-/* When it was sent is forgotten: it stays lost. */
-static void take_forgotten(const struct probe *probe, uint64_t index)
-{
-        if (!probe->arguments->is_quiet)
-                printf("seq=%" PRIu64 ": too late to be timed\n", index + 1);
+        probe_line_answer(probe->arguments, probe->address, index, time_ns, message->is_late);
 }
 
 /* Bytes from one offset up to another, all of one message. */
@@ -240,7 +224,7 @@ static void take_bytes(struct probe *probe, uint64_t from, uint64_t to)
                 if (message->n_good == size)
                         take_answer(probe, index);
         } else if (to % size == 0) {
-                take_forgotten(probe, index);
+                probe_line_forgotten(probe->arguments, index);
         }
 }
 
@@ -263,31 +247,9 @@ static void on_good(struct verifier *verifier, uint64_t from, uint64_t to)
 static void on_fault(struct verifier *verifier, const struct fault *fault)
 {
         struct probe *probe = CONTAINER_OF(verifier, struct probe, verifier);
-        uint64_t index = fault->offset / probe->arguments->size;
-        char text[FAULT_TEXT_MAX];
 
         probe->n_faults++;
-        fault_format(fault, text);
-        if (probe->arguments->is_quiet)
-                return;
-        if (probe->arguments->count == 0 || index < probe->arguments->count)
-                printf("seq=%" PRIu64 ": %s\n", index + 1, text);
-        else
-                printf("after the last message: %s\n", text);
-}
-
-static void say_late(const struct probe *probe, uint64_t index)
-{
-        const struct sent_message *message = sent_messages_find(&probe->sent, index);
-
-        if (probe->arguments->is_quiet)
-                return;
-        if (message->n_good == 0)
-                printf("seq=%" PRIu64 ": no answer within %g s\n", index + 1,
-                       probe->arguments->timeout_s);
-        else
-                printf("seq=%" PRIu64 ": %" PRIu32 " of %" PRIu64 " bytes within %g s\n", index + 1,
-                       message->n_good, probe->arguments->size, probe->arguments->timeout_s);
+        probe_line_fault(probe->arguments, fault);
 }
 
 static void give_up_message(struct probe *probe)
@@ -297,7 +259,7 @@ static void give_up_message(struct probe *probe)
         verifier_settle(&probe->verifier);
         if (probe->is_ending || message->n_good == probe->arguments->size)
                 return; /* that has mended it */
-        say_late(probe, probe->sent.n_judged);
+        probe_line_missing(probe->arguments, probe->sent.n_judged, message->n_good);
         message->is_late = true;
         interrupt_if_mute(&probe->interrupt);
         judge(probe);
