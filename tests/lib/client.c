@@ -53,18 +53,33 @@ static void put_reset(int fd)
         close(client);
 }
 
-/* Who is refused may be reset before connect(2) is back, which then says so. */
-static void connect_ipv4(int fd, uint16_t port)
+socklen_t client_sockaddr(struct sockaddr_storage *ret_address, const char *literal, uint16_t port)
 {
-        const struct sockaddr_in address = {
-                .sin_family = AF_INET,
-                .sin_port = htons(port),
-                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-        };
+        struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
 
-        if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        memset(ret_address, 0, sizeof(*ret_address));
+        if (inet_pton(AF_INET, literal, &v4->sin_addr) == 1) {
+                v4->sin_family = AF_INET;
+                v4->sin_port = htons(port);
+                return sizeof(*v4);
+        }
+        cr_assert_eq(inet_pton(AF_INET6, literal, &v6->sin6_addr), 1, "%s", literal);
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        return sizeof(*v6);
+}
+
+/* Who is refused may be reset before connect(2) is back, which then says so. */
+static void connect_to(int fd, const char *address, uint16_t port)
+{
+        struct sockaddr_storage sockaddr;
+        socklen_t length = client_sockaddr(&sockaddr, address, port);
+
+        if (connect(fd, (const struct sockaddr *)&sockaddr, length) == 0)
                 return;
-        cr_assert_eq(errno, ECONNRESET, "connect to port %u: %s", port, strerror(errno));
+        cr_assert_eq(errno, ECONNRESET, "connect to %s, port %u: %s", address, port,
+                     strerror(errno));
         put_reset(fd);
 }
 
@@ -72,7 +87,7 @@ int client_connect(uint16_t port)
 {
         int fd = patient_socket(AF_INET);
 
-        connect_ipv4(fd, port);
+        connect_to(fd, "127.0.0.1", port);
         return fd;
 }
 
@@ -89,37 +104,30 @@ int client_connect_with_buffer(uint16_t port, int receive_bytes)
         int fd = patient_socket(AF_INET);
 
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
-        connect_ipv4(fd, port);
+        connect_to(fd, "127.0.0.1", port);
         return fd;
 }
 
 int client_connect_from(const char *source, uint16_t port)
 {
-        struct sockaddr_in address = {.sin_family = AF_INET};
-        int fd = patient_socket(AF_INET);
+        struct sockaddr_storage sockaddr;
+        socklen_t length = client_sockaddr(&sockaddr, source, 0);
+        int fd = patient_socket(sockaddr.ss_family);
 
-        cr_assert_eq(inet_pton(AF_INET, source, &address.sin_addr), 1);
-        cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-        connect_ipv4(fd, port);
+        cr_assert_eq(bind(fd, (const struct sockaddr *)&sockaddr, length), 0, "bind to %s: %s",
+                     source, strerror(errno));
+        connect_to(fd, sockaddr.ss_family == AF_INET ? "127.0.0.1" : "::1", port);
         return fd;
 }
 
 int client_connect_to(const char *address, uint16_t port)
 {
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+        struct sockaddr_storage sockaddr;
         int fd;
 
-        if (inet_pton(AF_INET, address, &v4.sin_addr) == 1) {
-                fd = patient_socket(AF_INET);
-                cr_assert_eq(connect(fd, (const struct sockaddr *)&v4, sizeof(v4)), 0,
-                             "connect to %s: %s", address, strerror(errno));
-                return fd;
-        }
-        cr_assert_eq(inet_pton(AF_INET6, address, &v6.sin6_addr), 1);
-        fd = patient_socket(AF_INET6);
-        cr_assert_eq(connect(fd, (const struct sockaddr *)&v6, sizeof(v6)), 0, "connect to %s: %s",
-                     address, strerror(errno));
+        client_sockaddr(&sockaddr, address, port);
+        fd = patient_socket(sockaddr.ss_family);
+        connect_to(fd, address, port);
         return fd;
 }
 

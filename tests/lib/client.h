@@ -8,7 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+
+/* What a literal address, IPv4 or IPv6, is to the kernel; returns its length. */
+socklen_t client_sockaddr(struct sockaddr_storage *ret_address, const char *literal, uint16_t port);
 
 /* Connects to 127.0.0.1. */
 int client_connect(uint16_t port);
@@ -19,7 +23,7 @@ int client_enter(uint16_t port);
 /* Connects to a literal address, IPv4 or IPv6. */
 int client_connect_to(const char *address, uint16_t port);
 
-/* Connects to 127.0.0.1 from another loopback address. */
+/* Connects to 127.0.0.1 from another loopback address, or to ::1 from any that this machine has. */
 int client_connect_from(const char *source, uint16_t port);
 
 int client_connect_unix(const char *path);

@@ -1,6 +1,5 @@
 #include "handed.h"
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +10,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "client.h"
 
 #define FIRST 3
 #define N_MAX 16
@@ -49,27 +50,10 @@ struct daemon *handed_spawn(size_t n, const int descriptors[], const char *names
         return daemon_spawn_prepared(arguments, hand_over, &handed);
 }
 
-static socklen_t fill(struct sockaddr_storage *ret_address, const char *text, uint16_t port)
-{
-        struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
-        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
-
-        memset(ret_address, 0, sizeof(*ret_address));
-        if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-                v4->sin_family = AF_INET;
-                v4->sin_port = htons(port);
-                return sizeof(*v4);
-        }
-        cr_assert_eq(inet_pton(AF_INET6, text, &v6->sin6_addr), 1, "%s", text);
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(port);
-        return sizeof(*v6);
-}
-
 int handed_socket(int type, const char *address, bool is_v6_only, uint16_t *port)
 {
         struct sockaddr_storage sockaddr;
-        socklen_t length = fill(&sockaddr, address, *port);
+        socklen_t length = client_sockaddr(&sockaddr, address, *port);
         int fd = socket(sockaddr.ss_family, type | SOCK_CLOEXEC, 0);
 
         cr_assert_geq(fd, 0);

@@ -245,23 +245,6 @@ static bool add_address(const char *text)
         return r == 0;
 }
 
-static int connect_from_ipv6(const char *source, uint16_t port)
-{
-        struct sockaddr_in6 from = {.sin6_family = AF_INET6};
-        struct sockaddr_in6 to = {
-                .sin6_family = AF_INET6,
-                .sin6_port = htons(port),
-                .sin6_addr = IN6ADDR_LOOPBACK_INIT,
-        };
-        int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        cr_assert_eq(inet_pton(AF_INET6, source, &from.sin6_addr), 1);
-        cr_assert_eq(bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0, "%s: %s", source,
-                     strerror(errno));
-        cr_assert_eq(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
-        return fd;
-}
-
 Test(sources, an_ipv6_network_of_64_bits_is_one)
 {
         struct daemon *daemon;
@@ -274,15 +257,15 @@ Test(sources, an_ipv6_network_of_64_bits_is_one)
                 cr_skip_test("this machine has no IPv6");
         daemon = DAEMON("-o", "max_connections_per_source = 1;", "-o",
                         "listeners = ( { address = \"::1\"; port = 0; } );");
-        first = connect_from_ipv6("2001:db8:0:1::1", daemon->port);
+        first = client_connect_from("2001:db8:0:1::1", daemon->port);
         client_echo(first, "the first of its network");
-        same = connect_from_ipv6("2001:db8:0:1:ffff::2", daemon->port);
+        same = client_connect_from("2001:db8:0:1:ffff::2", daemon->port);
         client_expect_reset(same);
-        other = connect_from_ipv6("2001:db8:0:2::1", daemon->port);
+        other = client_connect_from("2001:db8:0:2::1", daemon->port);
         client_echo(other, "of another network");
         close(same);
         leave(first);
-        same = connect_from_ipv6("2001:db8:0:1:ffff::2", daemon->port);
+        same = client_connect_from("2001:db8:0:1:ffff::2", daemon->port);
         client_echo(same, "now there is room");
         close(same);
         close(other);
