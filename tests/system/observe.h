@@ -32,6 +32,23 @@ static inline uint64_t cpu_ticks_during(const struct daemon *daemon, unsigned ms
         return daemon_cpu_ticks(daemon) - before;
 }
 
+/*
+ * The daemon uses no more than so many ticks in so many milliseconds. Measured until that is so, at
+ * most three times: time that others took from it may be counted as its own, but not each time.
+ */
+static inline void expect_idle(const struct daemon *daemon, unsigned ms, uint64_t max_ticks)
+{
+        uint64_t n_ticks = 0;
+
+        for (int attempt = 0; attempt < 3; attempt++) {
+                n_ticks = cpu_ticks_during(daemon, ms);
+                if (n_ticks <= max_ticks)
+                        return;
+        }
+        cr_assert_fail("three times busy, the last time for %llu ticks",
+                       (unsigned long long)n_ticks);
+}
+
 /* Waits until the daemon has exactly so many descriptors open. */
 static inline void await_descriptors(const struct daemon *daemon, unsigned expected)
 {
@@ -132,6 +149,37 @@ static inline void fill_all(const int sockets[], uint64_t sent[], size_t n)
                 }
         }
         free(ready);
+}
+
+/*
+ * The same until the daemon holds bytes that nobody takes: one that is kept from its work may leave
+ * the sockets full for longer than QUIET_MS, and then find room for all.
+ */
+static inline void fill_until_pending(struct daemon *daemon, const int sockets[], uint64_t sent[],
+                                      size_t n)
+{
+        uint64_t deadline = now_ms() + PATIENCE_MS;
+
+        do {
+                cr_assert_lt(now_ms(), deadline, "nothing is pending");
+                fill_all(sockets, sent, n);
+        } while (statistic(daemon, "pending_bytes") == 0);
+}
+
+/* The same until they are stuck for good: the daemon, whose only worker is in the main loop, has
+ * come round since nobody took any more, and still nobody does. */
+static inline void fill_until_stuck(struct daemon *daemon, const int sockets[], uint64_t sent[],
+                                    size_t n)
+{
+        uint64_t before, after = 0;
+
+        do {
+                before = after;
+                fill_until_pending(daemon, sockets, sent, n);
+                after = 0;
+                for (size_t i = 0; i < n; i++)
+                        after += sent[i];
+        } while (after > before);
 }
 
 /* Lets this process have as many descriptors as it may. */

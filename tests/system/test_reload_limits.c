@@ -71,8 +71,9 @@ Test(reload_limits, write_timeout_reaches_a_client_that_is_stuck)
 {
         struct daemon *daemon = start_with("write_timeout = 0;");
         int client = connect_narrow(daemon->port);
+        uint64_t sent = 0;
 
-        client_fill(client, QUIET_MS);
+        fill_until_pending(daemon, &client, &sent, 1);
         reload_with(daemon, "write_timeout = 0.2; log_connections = true;");
         daemon_await_log(daemon, " reason=write_timeout ");
         client_expect_reset(client);

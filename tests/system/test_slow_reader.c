@@ -8,6 +8,9 @@
 #define N_STUCK     100
 #define READ_BUFFER 131072 /* the default */
 
+/* Of the 200 that one that spins uses in two seconds; a sanitizer has a thread of its own. */
+#define MAX_TICKS 2
+
 /* A crowd of stuck clients, and one neighbour on the same worker. */
 struct scene {
         struct daemon *daemon;
@@ -51,11 +54,10 @@ Test(slow_reader, a_client_that_never_reads_is_no_longer_read)
         struct scene scene = set_scene(1, connect_narrow);
         uint64_t sent;
 
-        fill_all(scene.clients, scene.sent, 1);
+        fill_until_stuck(scene.daemon, scene.clients, scene.sent, 1);
         sent = scene.sent[0];
         fill_all(scene.clients, scene.sent, 1);
         cr_assert_eq(scene.sent[0], sent, "it still takes bytes");
-        cr_assert_gt(statistic(scene.daemon, "pending_bytes"), 0);
         leave_scene(&scene);
 }
 
@@ -63,7 +65,7 @@ Test(slow_reader, when_it_reads_again_every_byte_arrives)
 {
         struct scene scene = set_scene(1, client_connect);
 
-        fill_all(scene.clients, scene.sent, 1);
+        fill_until_pending(scene.daemon, scene.clients, scene.sent, 1);
         client_receive_pattern(scene.clients[0], 0, scene.sent[0]);
         client_half_close(scene.clients[0]);
         client_expect_eof(scene.clients[0]);
@@ -77,7 +79,7 @@ Test(slow_reader, after_it_has_caught_up_it_is_served_as_before)
         for (int i = 0; i < 3; i++) {
                 uint64_t sent = scene.sent[0];
 
-                fill_all(scene.clients, scene.sent, 1);
+                fill_until_pending(scene.daemon, scene.clients, scene.sent, 1);
                 client_receive_pattern(scene.clients[0], sent, scene.sent[0] - sent);
         }
         client_echo(scene.clients[0], "after");
@@ -90,7 +92,7 @@ Test(slow_reader, a_hundred_stuck_clients_leave_their_neighbours_alone)
         struct scene scene = set_scene(N_STUCK, connect_narrow);
         int late;
 
-        fill_all(scene.clients, scene.sent, N_STUCK);
+        fill_until_stuck(scene.daemon, scene.clients, scene.sent, N_STUCK);
         for (int i = 0; i < 100; i++)
                 client_echo(scene.neighbour, "still here");
         late = client_connect(scene.daemon->port);
@@ -103,8 +105,8 @@ Test(slow_reader, a_hundred_stuck_clients_use_no_cpu_time)
 {
         struct scene scene = set_scene(N_STUCK, connect_narrow);
 
-        fill_all(scene.clients, scene.sent, N_STUCK);
-        cr_assert_eq(cpu_ticks_during(scene.daemon, 2000), 0);
+        fill_until_stuck(scene.daemon, scene.clients, scene.sent, N_STUCK);
+        expect_idle(scene.daemon, 2000, MAX_TICKS);
         leave_scene(&scene);
 }
 
@@ -112,11 +114,11 @@ Test(slow_reader, a_stuck_client_that_half_closes_uses_no_cpu_time)
 {
         struct scene scene = set_scene(10, connect_narrow);
 
-        fill_all(scene.clients, scene.sent, 10);
+        fill_until_stuck(scene.daemon, scene.clients, scene.sent, 10);
         for (int i = 0; i < 10; i++)
                 client_half_close(scene.clients[i]);
         sleep_ms(QUIET_MS);
-        cr_assert_eq(cpu_ticks_during(scene.daemon, 2000), 0);
+        expect_idle(scene.daemon, 2000, MAX_TICKS);
         leave_scene(&scene);
 }
 
@@ -131,7 +133,7 @@ Test(slow_reader, a_hundred_stuck_clients_cost_at_most_one_read_each)
         scene = set_scene(N_STUCK, connect_greedy);
         client_exchange(client_connect(scene.daemon->port), 1 << 20, 65536); /* warms up */
         before = daemon_resident_bytes(scene.daemon);
-        fill_all(scene.clients, scene.sent, N_STUCK);
+        fill_until_stuck(scene.daemon, scene.clients, scene.sent, N_STUCK);
         after = daemon_resident_bytes(scene.daemon);
         cr_log_info("%zu bytes a client", (after - before) / N_STUCK);
         cr_assert_leq(statistic(scene.daemon, "pending_bytes"), N_STUCK * READ_BUFFER);
@@ -144,8 +146,7 @@ Test(slow_reader, memory_held_for_stuck_clients_is_given_back)
 {
         struct scene scene = set_scene(10, client_connect);
 
-        fill_all(scene.clients, scene.sent, 10);
-        cr_assert_gt(statistic(scene.daemon, "pending_bytes"), 0);
+        fill_until_pending(scene.daemon, scene.clients, scene.sent, 10);
         for (int i = 0; i < 10; i++)
                 client_receive_pattern(scene.clients[i], 0, scene.sent[i]);
         await_statistic(scene.daemon, "pending_bytes", 0);
