@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -108,6 +109,28 @@ static inline void await_statistic(struct daemon *daemon, const char *name, uint
                              (unsigned long long)value, (unsigned long long)expected);
                 sleep_ms(20);
         }
+}
+
+/*
+ * A client that has got an answer before any timeout can come in its way, however slow the test is:
+ * what it says is there when the daemon, which stands still until then, finds it.
+ */
+static inline int enter_at_once(struct daemon *daemon, const char *text)
+{
+        char answer[64];
+        size_t length = strlen(text);
+        int client, status;
+
+        cr_assert_leq(length, sizeof(answer));
+        daemon_signal(daemon, SIGSTOP);
+        cr_assert_eq(waitpid(daemon->pid, &status, WUNTRACED), daemon->pid);
+        cr_assert(WIFSTOPPED(status), "it has ended:\n%s", daemon->log);
+        client = client_connect(daemon->port);
+        client_send(client, text, length);
+        daemon_signal(daemon, SIGCONT);
+        client_receive(client, answer, length);
+        cr_assert_arr_eq(answer, text, length);
+        return client;
 }
 
 /* A client that takes very little: its buffers are the kernel's smallest. */
@@ -236,5 +259,28 @@ static inline double stuff(int socket)
                 else if (errno != EAGAIN)
                         break; /* it was reset before: the caller will see */
         }
+        return (double)(last - start) / 1e3;
+}
+
+/* The same until it is reset, whenever there is room again. */
+static inline double stuff_until_reset(int socket)
+{
+        static const char bytes[65536];
+        uint64_t start = now_ms(), last = start;
+        int error = EAGAIN;
+
+        while (error == EAGAIN) {
+                struct pollfd ready = {.fd = socket, .events = POLLOUT};
+
+                cr_assert_gt(poll(&ready, 1, PATIENCE_MS), 0, "it is never reset");
+                if (send(socket, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+                        last = now_ms();
+                else
+                        error = errno;
+        }
+        if (error == EPIPE)
+                client_expect_reset(socket); /* a Unix socket tells it only who reads */
+        else
+                cr_assert_eq(error, ECONNRESET, "instead of a reset: %s", strerror(error));
         return (double)(last - start) / 1e3;
 }
