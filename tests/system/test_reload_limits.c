@@ -1,6 +1,9 @@
 /* HUP: limits, lists, timeouts and the log, for connections that are open and for new ones. */
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -215,6 +218,26 @@ Test(reload_limits, log_connections_can_be_turned_on)
         daemon_stop(daemon);
 }
 
+/* Waits until the daemon has taken a signal that is pending. Of those that it finds together it
+ * obeys the one with the lowest number first. */
+static void await_taken(const struct daemon *daemon, int number)
+{
+        uint64_t deadline = now_ms() + PATIENCE_MS, pending;
+        char path[64], line[256];
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/%d/status", (int)daemon->pid);
+        do {
+                cr_assert_lt(now_ms(), deadline, "signal %d is still pending", number);
+                file = fopen(path, "re");
+                cr_assert_not_null(file);
+                pending = UINT64_MAX;
+                while (fgets(line, sizeof(line), file))
+                        sscanf(line, "ShdPnd: %" SCNx64, &pending);
+                fclose(file);
+        } while (pending >> (number - 1) & 1);
+}
+
 Test(reload_limits, log_level_changes_both_ways)
 {
         struct daemon *daemon = start_with("");
@@ -227,6 +250,7 @@ Test(reload_limits, log_level_changes_both_ways)
         for (uint64_t deadline = now_ms() + PATIENCE_MS; try_to_connect(sign) != 0; sleep_ms(10))
                 cr_assert_lt(now_ms(), deadline, "no reload");
         daemon_signal(daemon, SIGUSR1);
+        await_taken(daemon, SIGUSR1);
         assert_serves(sign);
         reload_with(daemon, "log_level = \"info\";");
         cr_assert_eq(daemon_count_log(daemon, "configuration reloaded"), 1);
