@@ -183,15 +183,16 @@ Test(log, refusals_are_limited_and_those_suppressed_are_counted)
 Test(log, a_client_cannot_put_control_characters_into_it)
 {
         struct sockaddr_un evil = {.sun_family = AF_UNIX}, address = {.sun_family = AF_UNIX};
-        static const char name[] = "\0\x1b[31m\nfake: line\r\t\x7f";
+        socklen_t length;
         const char *path = scratch_path("echod.sock");
         struct daemon *daemon = DAEMON("-o", scratch_listener("echod.sock"), "-o", CLOSED_RECORDS);
         int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        memcpy(evil.sun_path, name, sizeof(name));
-        cr_assert_eq(bind(client, (const struct sockaddr *)&evil,
-                          offsetof(struct sockaddr_un, sun_path) + sizeof(name)),
-                     0);
+        /* One of the abstract names, which all processes of the machine share. */
+        length = (socklen_t)snprintf(&evil.sun_path[1], sizeof(evil.sun_path) - 1,
+                                     "\x1b[31m\nfake: line %d\r\t\x7f", (int)getpid());
+        length += (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1;
+        cr_assert_eq(bind(client, (const struct sockaddr *)&evil, length), 0);
         strcpy(address.sun_path, path);
         cr_assert_eq(connect(client, (const struct sockaddr *)&address, sizeof(address)), 0);
         client_echo(client, "\x1b[2J\r\n<0>fake\n");
