@@ -34,18 +34,27 @@ Test(readiness, while_draining_it_is_alive_and_not_ready)
 
 Test(readiness, for_shutdown_delay_it_is_not_ready_and_accepts_still)
 {
-        struct daemon *daemon = DAEMON("-o", METRICS "shutdown_delay = 0.5;");
+        struct daemon *daemon = DAEMON("-o", METRICS "shutdown_delay = 3600;");
         uint16_t port = page_port(daemon);
-        uint64_t began_ms = now_ms();
 
         daemon_signal(daemon, SIGTERM);
-        daemon_await_log(daemon, "accepting for 0.500 s more");
+        daemon_await_log(daemon, "accepting for 3600.000 s more");
         cr_assert_eq(page_status(port, "/readyz"), 503);
         cr_assert_eq(page_status(port, "/healthz"), 200);
         assert_serves(daemon->port);
         cr_assert_eq(daemon_count_log(daemon, "no longer accepting"), 0);
+        daemon_stop(daemon); /* the second signal */
+}
+
+Test(readiness, after_shutdown_delay_it_accepts_no_longer)
+{
+        struct daemon *daemon = DAEMON("-o", "shutdown_delay = 0.5;");
+        uint64_t began_ms = now_ms();
+
+        daemon_signal(daemon, SIGTERM);
         cr_assert_eq(daemon_await_exit(daemon), 0);
         cr_assert_geq(now_ms() - began_ms, 490);
+        cr_assert(daemon_has_logged(daemon, "accepting for 0.500 s more"));
         cr_assert(daemon_has_logged(daemon, "shutdown_delay: no longer accepting"));
         daemon_free(daemon);
 }
