@@ -83,46 +83,71 @@ Test(memory, crowds_that_come_and_go_do_not_add_up)
 /* strace(1) on a daemon, counting the system calls of all its threads. */
 struct trace {
         pid_t pid;
+        int messages; /* what it has to say of itself */
         char path[32];
 };
 
-static bool is_traced(const struct daemon *daemon)
+/* Waits until it says that it has attached, which is when it sees every call. False: it ends. */
+static bool await_attached(const struct trace *trace)
 {
-        char path[64], line[256];
-        int tracer = 0;
-        FILE *file;
+        char text[1024] = "";
+        size_t length = 0;
+        ssize_t n;
 
-        snprintf(path, sizeof(path), "/proc/%d/status", (int)daemon->pid);
-        file = fopen(path, "re");
-        cr_assert_not_null(file);
-        while (fgets(line, sizeof(line), file))
-                sscanf(line, "TracerPid: %d", &tracer);
-        fclose(file);
-        return tracer != 0;
+        while (!strstr(text, " attached")) {
+                n = read(trace->messages, text + length, sizeof(text) - 1 - length);
+                if (n <= 0)
+                        return false;
+                length += (size_t)n;
+                text[length] = '\0';
+        }
+        return true;
 }
 
 /* False: there is no strace, or it may not trace. */
 static bool trace_start(struct trace *trace, const struct daemon *daemon)
 {
         char pid[16];
+        int ends[2];
 
         strcpy(trace->path, "/tmp/echod-test-XXXXXX");
         close(mkstemp(trace->path));
+        cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+        trace->messages = ends[0];
         snprintf(pid, sizeof(pid), "%d", (int)daemon->pid);
         trace->pid = fork();
         cr_assert_geq(trace->pid, 0);
         if (trace->pid == 0) {
-                execlp("strace", "strace", "-f", "-c", "-q", "-o", trace->path, "-p", pid, NULL);
+                dup2(ends[1], STDERR_FILENO);
+                execlp("strace", "strace", "-f", "-c", "-o", trace->path, "-p", pid, NULL);
                 _exit(127);
         }
-        while (!is_traced(daemon)) {
-                if (waitpid(trace->pid, NULL, WNOHANG) != 0) {
-                        unlink(trace->path);
-                        return false;
-                }
-                sleep_ms(10);
-        }
-        return true;
+        close(ends[1]);
+        if (await_attached(trace))
+                return true;
+        close(trace->messages);
+        waitpid(trace->pid, NULL, 0);
+        unlink(trace->path);
+        return false;
+}
+
+/* Waits until the daemon, which has one thread, sleeps: what it did before, strace has seen, since
+ * it is not asleep while strace has to look at the end of a call. */
+static void await_sleep(const struct daemon *daemon)
+{
+        uint64_t deadline = now_ms() + PATIENCE_MS;
+        char path[64], line[1024], state;
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", (int)daemon->pid);
+        do {
+                cr_assert_lt(now_ms(), deadline, "it never sleeps");
+                file = fopen(path, "re");
+                cr_assert_not_null(file);
+                cr_assert_not_null(fgets(line, sizeof(line), file));
+                fclose(file);
+                state = strrchr(line, ')')[2];
+        } while (state != 'S');
 }
 
 /* How often each system call was made that an echoed message may cost; what else, and the last line
@@ -141,6 +166,7 @@ static struct calls trace_end(struct trace *trace)
 
         kill(trace->pid, SIGINT);
         waitpid(trace->pid, NULL, 0);
+        close(trace->messages);
         file = fopen(trace->path, "re");
         cr_assert_not_null(file);
         while (fgets(line, sizeof(line), file)) {
@@ -184,6 +210,7 @@ Test(memory, a_message_costs_a_read_and_a_write_and_its_share_of_waiting)
         for (int round = 0; round < N_ROUNDS; round++)
                 for (int i = 0; i < N_CLIENTS; i++)
                         client_echo(clients[i], "to and fro");
+        await_sleep(daemon);
         calls = trace_end(&trace);
         cr_log_info("%lu reads, %lu writes, %lu waits", calls.n_reads, calls.n_writes,
                     calls.n_waits);
