@@ -121,14 +121,18 @@ Test(metrics, bytes_that_a_client_does_not_take_are_pending)
 {
         struct daemon *daemon = DAEMON("-o", METRICS "read_buffer = 65536;");
         int client = connect_narrow(daemon->port);
-        double pending;
+        uint64_t deadline = now_ms() + PATIENCE_MS, sent = 0;
+        double received, pending;
+        const char *text;
 
-        client_fill(client, QUIET_MS);
-        pending = page_now(daemon, "echod_pending_bytes");
-        cr_assert_gt(pending, 0);
-        cr_assert_leq(pending, 65536);
-        cr_assert_eq(page_now(daemon, "echod_received_bytes_total"),
-                     page_now(daemon, "echod_sent_bytes_total") + pending);
+        fill_until_pending(daemon, &client, &sent, 1);
+        do {
+                text = page_metrics(daemon);
+                received = page_value(text, "echod_received_bytes_total");
+                pending = page_value(text, "echod_pending_bytes");
+                cr_assert(pending > 0 && pending <= 65536, "%s", text);
+                cr_assert_lt(now_ms(), deadline, "the sum is wrong: %s", text);
+        } while (received != page_value(text, "echod_sent_bytes_total") + pending);
         client_abort(client);
         page_await(daemon, "echod_pending_bytes", 0);
         daemon_stop(daemon);
@@ -155,7 +159,7 @@ Test(metrics, who_waits_at_a_listener_is_to_be_seen)
         cr_assert_eq(page_now(daemon, of_listener(daemon, "echod_listener_queue_length")), 0);
         for (int i = 0; i < 3; i++)
                 waiting[i] = client_connect(daemon->port);
-        cr_assert_eq(page_now(daemon, of_listener(daemon, "echod_listener_queue_length")), 3);
+        page_await(daemon, of_listener(daemon, "echod_listener_queue_length"), 3);
         cr_assert_eq(page_now(daemon, of_listener(daemon, "echod_listener_drops_total")), 0);
         close(served);
         for (int i = 0; i < 3; i++)
@@ -164,44 +168,64 @@ Test(metrics, who_waits_at_a_listener_is_to_be_seen)
         daemon_stop(daemon);
 }
 
-Test(metrics, a_worker_that_polls_or_sleeps_is_idle)
-{
-        struct daemon *daemon = DAEMON("-o", METRICS "workers = 1; busy_poll = 0.001;");
-        int client = client_connect(daemon->port);
-        uint64_t began_ms = now_ms();
-        double busy;
+#define BUSY "echod_worker_busy_seconds_total{worker=\"0\"}"
 
-        /* So seldom that it polls in vain, again and again. */
+/* In which part of the time the only worker was busy, with messages so seldom that it polls in
+ * vain, again and again. */
+static double share_of_seldom_messages(struct daemon *daemon, int client)
+{
+        double before = page_now(daemon, BUSY), busy;
+        uint64_t began_ms = now_ms();
+
         for (int i = 0; i < 200; i++) {
                 client_echo(client, "a message");
                 sleep_ms(2);
         }
-        busy = page_now(daemon, "echod_worker_busy_seconds_total{worker=\"0\"}");
+        busy = page_now(daemon, BUSY) - before;
         cr_assert_gt(busy, 0);
-        if (!daemon_is_sanitized())
-                cr_assert_lt(busy, (double)(now_ms() - began_ms) / 1e3 / 4);
+        return busy * 1e3 / (double)(now_ms() - began_ms);
+}
+
+/* Three times, as a worker that is held up in its work is busy meanwhile. */
+Test(metrics, a_worker_that_polls_or_sleeps_is_idle)
+{
+        struct daemon *daemon = DAEMON("-o", METRICS "workers = 1; busy_poll = 0.001;");
+        int client = client_connect(daemon->port);
+        double share = 1;
+
+        for (int attempt = 0; attempt < 3 && share >= 0.25; attempt++)
+                share = share_of_seldom_messages(daemon, client);
+        cr_assert(share < 0.25 || daemon_is_sanitized(), "%g of the time", share);
         close(client);
         daemon_stop(daemon);
 }
 
+/* It is in work that it uses the processor, but for the way to sleep and back; how much of the time
+ * that is depends on who else wants the processor. */
 Test(metrics, a_worker_that_has_much_to_do_is_busy)
 {
-        struct daemon *daemon = DAEMON("-o", METRICS "workers = 1;");
-        double before = page_now(daemon, "echod_worker_busy_seconds_total{worker=\"0\"}"), busy;
-        uint64_t began_ms = now_ms();
+        struct daemon *daemon = DAEMON("-o", METRICS "workers = 1; busy_poll = 0.0;");
+        double before = page_now(daemon, BUSY), busy;
+        uint64_t began_ms = now_ms(), n_ticks = daemon_cpu_ticks(daemon);
 
         exchange_and_close(client_connect(daemon->port), 64 << 20);
-        busy = page_now(daemon, "echod_worker_busy_seconds_total{worker=\"0\"}") - before;
-        cr_assert_gt(busy, (double)(now_ms() - began_ms) / 1e3 / 50);
+        n_ticks = daemon_cpu_ticks(daemon) - n_ticks;
+        busy = page_now(daemon, BUSY) - before;
+        cr_assert_gt(busy, 0);
+        cr_assert_geq(busy, (double)n_ticks / (double)sysconf(_SC_CLK_TCK) / 4);
         cr_assert_leq(busy, (double)(now_ms() - began_ms) / 1e3);
         daemon_stop(daemon);
 }
 
-/* Until the connections of the server so far have ended, and a millisecond more: of those that end
- * within one, only the first is asked for its round-trip time. */
+/*
+ * Until the connections of the server so far have ended and left the last trace, which is that they
+ * are not open any more; and a millisecond more: of those that end within one, only the first is
+ * asked for its round-trip time.
+ */
 static void await_ended(struct daemon *daemon, double n)
 {
         page_await(daemon, "echod_connection_bytes_count", n);
+        page_await(daemon, "echod_connections", 0);
         usleep(2000);
 }
 
@@ -237,7 +261,8 @@ Test(metrics, a_unix_socket_has_no_round_trip_time)
         struct daemon *daemon = DAEMON("-o", scratch_listener("socket"), "-o", METRICS);
 
         exchange_and_close(client_connect_unix(path), 10);
-        page_await(daemon, "echod_connection_duration_seconds_count", 1);
+        await_ended(daemon, 1);
+        cr_assert_eq(page_now(daemon, "echod_connection_duration_seconds_count"), 1);
         cr_assert_eq(page_now(daemon, "echod_connection_rtt_seconds_count"), 0);
         daemon_stop(daemon);
 }
@@ -261,20 +286,29 @@ Test(metrics, refusals_are_counted_by_reason)
         daemon_stop(daemon);
 }
 
+/* A client that says nothing until a timeout, the only one that there is, ends it. */
+static void be_ended_by(struct daemon *daemon, const char *timeout)
+{
+        int client;
+
+        scratch_write("echod.conf", "listeners = ( " ANY_PORT " ); " METRICS "%s = 0.05;", timeout);
+        reload(daemon);
+        client = client_connect(daemon->port);
+        client_expect_eof(client);
+        close(client);
+}
+
 Test(metrics, timeouts_are_counted_as_what_they_are)
 {
-        struct daemon *daemon = DAEMON("-o", METRICS "idle_timeout = 0.05; max_lifetime = 0.3;");
-        int idle = client_connect(daemon->port), busy = client_connect(daemon->port);
+        struct daemon *daemon =
+                DAEMON("-c", scratch_write("echod.conf", "listeners = ( " ANY_PORT " ); " METRICS));
 
-        do
-                sleep_ms(5);
-        while (send(busy, "x", 1, MSG_NOSIGNAL) == 1 && recv(busy, (char[1]){0}, 1, 0) == 1);
-        client_expect_eof(idle);
+        be_ended_by(daemon, "idle_timeout");
+        page_await(daemon, "echod_connections_closed_total{reason=\"idle_timeout\"}", 1);
+        be_ended_by(daemon, "max_lifetime");
         page_await(daemon, "echod_connections_closed_total{reason=\"max_lifetime\"}", 1);
         cr_assert_eq(page_now(daemon, "echod_connections_closed_total{reason=\"idle_timeout\"}"),
                      1);
-        close(idle);
-        close(busy);
         daemon_stop(daemon);
 }
 
@@ -379,7 +413,7 @@ Test(metrics, the_histograms_of_usr1_have_the_same_buckets)
 
         exchange_and_close(client_connect(daemon->port), 5);
         exchange_and_close(client_connect(daemon->port), 5000);
-        page_await(daemon, "echod_connections_closed_total{reason=\"eof\"}", 2);
+        await_ended(daemon, 2);
         page = page_metrics(daemon);
         statistic(daemon, "accepted");
         expect_same_buckets(daemon, page, "connection_rtt_seconds");
