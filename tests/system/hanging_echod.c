@@ -21,7 +21,7 @@ ssize_t __wrap_read(int descriptor, void *buffer, size_t length)
         ssize_t n = __real_read(descriptor, buffer, length);
 
         if (is_text(buffer, n, "take a nap"))
-                nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+                nanosleep(&(struct timespec){.tv_sec = 3}, NULL);
         while (is_text(buffer, n, "hang forever"))
                 pause();
         return n;
