@@ -12,7 +12,7 @@ import time
 import process
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PORTS = itertools.count(21000)  # below the ephemeral ones; a new one each time
+PORTS = itertools.count(30000)  # below the ephemeral ones, and above those of the tests
 START_SECONDS = 10
 
 XINETD = """defaults
