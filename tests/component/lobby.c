@@ -9,6 +9,7 @@
 
 #include "client.h"
 #include "frozen_clock.h"
+#include "listener_queue.h"
 #include "stage.h"
 
 static void on_release(void *user)
@@ -103,9 +104,37 @@ uint16_t lobby_port(struct lobby *lobby, unsigned i)
         return address.port;
 }
 
+static uint64_t n_waiting_at(const struct list *listeners)
+{
+        struct listener_queue queue;
+        uint64_t n = 0;
+
+        LIST_FOR_EACH_SAFE (node, following, listeners)
+                if (listener_queue_look(CONTAINER_OF(node, struct listener, link)->descriptor,
+                                        &queue))
+                        n += queue.length;
+        return n;
+}
+
+static uint64_t n_waiting(const struct lobby *lobby)
+{
+        return n_waiting_at(&lobby->acceptor.listeners.active) +
+               n_waiting_at(&lobby->acceptor.listeners.retiring);
+}
+
+int lobby_queue(struct lobby *lobby, uint16_t port)
+{
+        uint64_t n_before = n_waiting(lobby);
+        int client = client_connect(port);
+
+        while (n_waiting(lobby) == n_before)
+                sched_yield();
+        return client;
+}
+
 int lobby_connect(struct lobby *lobby)
 {
-        return client_connect(lobby_port(lobby, 0));
+        return lobby_queue(lobby, lobby_port(lobby, 0));
 }
 
 void lobby_part(int client)

@@ -50,7 +50,11 @@ struct listener *lobby_listener(struct lobby *lobby, unsigned i);
 
 uint16_t lobby_port(struct lobby *lobby, unsigned i);
 
-/* Connects to the first listener. */
+/* Connects to 127.0.0.1 and waits until the client is in a listener's queue: that is a moment after
+ * connect(2) is back. */
+int lobby_queue(struct lobby *lobby, uint16_t port);
+
+/* The same at the first listener. */
 int lobby_connect(struct lobby *lobby);
 
 /* Expects that the client is served, and closes it. */

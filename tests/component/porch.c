@@ -1,10 +1,13 @@
 #include "porch.h"
 
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
+#include "listener_queue.h"
 #include "stage.h"
 
 static void on_accept(void *user, struct listener *listener, int descriptor,
@@ -97,6 +100,24 @@ uint16_t porch_port(const struct porch *porch)
                 getsockname(porch->listener->descriptor, (struct sockaddr *)&sockaddr, &length), 0);
         cr_assert_eq(address_from_sockaddr(&address, (struct sockaddr *)&sockaddr), 0);
         return address.port;
+}
+
+static uint64_t n_waiting(const struct porch *porch)
+{
+        struct listener_queue queue;
+
+        cr_assert(listener_queue_look(porch->listener->descriptor, &queue));
+        return queue.length;
+}
+
+int porch_connect(const struct porch *porch)
+{
+        uint64_t n_before = n_waiting(porch);
+        int client = client_connect(porch_port(porch));
+
+        while (n_waiting(porch) == n_before)
+                sched_yield();
+        return client;
 }
 
 void porch_turn(struct porch *porch)

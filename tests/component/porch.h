@@ -41,6 +41,10 @@ void porch_open(struct porch *porch, const struct listener_options *options);
 
 uint16_t porch_port(const struct porch *porch);
 
+/* Connects and waits until the client is in the queue: that is a moment after connect(2) is back.
+ */
+int porch_connect(const struct porch *porch);
+
 /* Lets the loop do what there is to do now. */
 void porch_turn(struct porch *porch);
 

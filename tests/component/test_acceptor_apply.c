@@ -150,7 +150,7 @@ Test(acceptor_apply, the_wildcard_takes_over_from_one_address_and_back)
         open = lobby_connect(&lobby);
         lobby_await_accepted(&lobby, 1);
         for (unsigned i = 0; i < 6; i++) {
-                queued = client_connect((uint16_t)port);
+                queued = lobby_queue(&lobby, (uint16_t)port);
                 lobby_listen(&lobby, i % 2 ? "127.0.0.1" : "*", port);
                 lobby_await_accepted(&lobby, 2 + i);
                 lobby_part(queued);
@@ -221,7 +221,7 @@ Test(acceptor_apply, who_comes_while_the_old_listener_serves_its_queue_is_not_lo
         clients[1] = lobby_connect(&lobby);
         lobby_await_accepted(&lobby, 1);
         lobby_listen(&lobby, "*", port);
-        clients[2] = client_connect((uint16_t)port);
+        clients[2] = lobby_queue(&lobby, (uint16_t)port);
         lobby_part(clients[0]);
         lobby_await_accepted(&lobby, 2);
         lobby_part(clients[1]);

@@ -36,13 +36,13 @@ Test(acceptor_changes, an_address_that_comes_back_as_a_wildcard_loses_nobody)
         struct lobby lobby;
 
         lobby_open_at(&lobby, 1, "127.0.0.1", port);
-        clients[0] = client_connect((uint16_t)port);
-        clients[1] = client_connect((uint16_t)port);
+        clients[0] = lobby_queue(&lobby, (uint16_t)port);
+        clients[1] = lobby_queue(&lobby, (uint16_t)port);
         lobby_await_accepted(&lobby, 1);
         lobby_listen(&lobby, "127.0.0.1", free_port());
         lobby_listen(&lobby, "*", port);
         for (unsigned i = 2; i < N_CLIENTS; i++)
-                clients[i] = client_connect((uint16_t)port);
+                clients[i] = lobby_queue(&lobby, (uint16_t)port);
         lobby_expect_served_in_order(&lobby, clients, N_CLIENTS);
         lobby_close(&lobby);
 }
@@ -54,12 +54,12 @@ Test(acceptor_changes, a_free_port_that_is_then_written_out_loses_nobody)
 
         lobby_open(&lobby, 1);
         port = lobby_port(&lobby, 0);
-        clients[0] = client_connect((uint16_t)port);
-        clients[1] = client_connect((uint16_t)port);
+        clients[0] = lobby_queue(&lobby, (uint16_t)port);
+        clients[1] = lobby_queue(&lobby, (uint16_t)port);
         lobby_await_accepted(&lobby, 1);
         lobby_listen(&lobby, "127.0.0.1", port);
         for (unsigned i = 2; i < N_CLIENTS; i++)
-                clients[i] = client_connect((uint16_t)port);
+                clients[i] = lobby_queue(&lobby, (uint16_t)port);
         lobby_expect_served_in_order(&lobby, clients, N_CLIENTS);
         lobby_close(&lobby);
 }

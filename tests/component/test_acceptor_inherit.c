@@ -204,7 +204,7 @@ Test(acceptor_inherit, finishing_leaves_who_waits_at_a_socket_units_socket_to_th
         client = client_connect(port);
         acceptor_finish(&scene.lobby.acceptor);
         cr_assert_eq(scene.lobby.acceptor.n_accepted, 0);
-        cr_assert(client_is_readable(kept, 0));
+        cr_assert(client_is_readable(kept, PATIENCE_MS));
         close(client);
         close(kept);
         scene_close(&scene);

@@ -210,7 +210,7 @@ Test(listener, who_comes_while_it_is_paused_is_accepted_in_order_afterwards)
         porch_open(&porch, &options);
         listener_pause(porch.listener);
         for (int i = 0; i < 5; i++)
-                clients[i] = client_connect(porch_port(&porch));
+                clients[i] = porch_connect(&porch);
         for (int i = 0; i < 10; i++)
                 porch_turn(&porch);
         cr_assert_eq(porch.n_accepted, 0);
@@ -233,7 +233,7 @@ Test(listener, a_pause_takes_effect_after_the_client_that_caused_it)
         porch_open(&porch, &options);
         porch.pause_after = 2;
         for (int i = 0; i < 6; i++)
-                clients[i] = client_connect(porch_port(&porch));
+                clients[i] = porch_connect(&porch);
         for (int i = 0; i < 10; i++)
                 porch_turn(&porch);
         cr_assert_eq(porch.n_accepted, 2);
@@ -255,7 +255,7 @@ Test(listener, accepts_a_bounded_number_in_one_turn)
         porch_init(&porch);
         porch_open(&porch, &options);
         for (int i = 0; i < 150; i++)
-                clients[i] = client_connect(porch_port(&porch));
+                clients[i] = porch_connect(&porch);
         porch_turn(&porch);
         cr_assert_gt(porch.n_accepted, 0);
         cr_assert_lt(porch.n_accepted, 150);
@@ -337,7 +337,7 @@ Test(listener, a_retired_one_first_serves_its_queue)
         porch_init(&porch);
         porch_open(&porch, &options);
         for (int i = 0; i < 100; i++)
-                clients[i] = client_connect(porch_port(&porch));
+                clients[i] = porch_connect(&porch);
         cr_assert(!listener_retire(porch.listener, false));
         porch.pause_after = 10;
         for (int i = 0; i < 10; i++)
@@ -361,7 +361,7 @@ Test(listener, a_shortage_does_not_make_a_retired_one_forget_its_queue)
         porch_init(&porch);
         porch_open(&porch, &options);
         for (int i = 0; i < 3; i++)
-                clients[i] = client_connect(porch_port(&porch));
+                clients[i] = porch_connect(&porch);
         cr_assert(!listener_retire(porch.listener, false));
         faults_fail(FAULT_ACCEPT4, 2, 1, EMFILE);
         while (porch.n_shortages == 0)
@@ -385,7 +385,7 @@ Test(listener, finish_accepts_the_queue_of_a_paused_one)
         porch_open(&porch, &options);
         listener_pause(porch.listener);
         for (int i = 0; i < 100; i++)
-                clients[i] = client_connect(porch_port(&porch));
+                clients[i] = porch_connect(&porch);
         listener_finish(porch.listener);
         expect_order(&porch, clients, 100);
         close_all(clients, 100);

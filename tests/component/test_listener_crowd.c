@@ -34,7 +34,7 @@ static unsigned turns_for_a_crowd(struct porch *porch)
         int clients[CROWD];
 
         for (unsigned i = 0; i < CROWD; i++)
-                clients[i] = client_connect(porch_port(porch));
+                clients[i] = porch_connect(porch);
         for (; porch->n_accepted < n; n_turns++)
                 porch_turn(porch);
         for (unsigned i = 0; i < CROWD; i++)
