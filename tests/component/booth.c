@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "daemon.h"
 #include "stage.h"
 
 struct booth booth = {.n_lines = 1, .is_ready = true, .next_client = -1};
@@ -103,6 +104,18 @@ static void await_readable(int client)
 {
         while (!client_is_readable(client, 0))
                 booth_turn();
+}
+
+int booth_connect(const char *source)
+{
+        struct pollfd backend = {.fd = uv_backend_fd(&booth.loop), .events = POLLIN};
+        int client;
+
+        booth_turn(); /* it watches what it has to watch since the last one */
+        booth_expect_rest();
+        client = client_connect_from(source, booth.port);
+        cr_assert_gt(poll(&backend, 1, PATIENCE_MS), 0, "the loop sleeps on");
+        return client;
 }
 
 void booth_request(int client, const char *request)

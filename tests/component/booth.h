@@ -52,6 +52,9 @@ void booth_turn_often(void);
 /* Expects that the loop has nothing to do now. */
 void booth_expect_rest(void);
 
+/* Connects to the endpoint from this address, and waits until the loop has to do with it. */
+int booth_connect(const char *source);
+
 void booth_request(int client, const char *request);
 
 /* All that comes until the end, which is no reset; closes the client. Valid until the next call. */

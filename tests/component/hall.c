@@ -76,6 +76,7 @@ int hall_enter_after(struct hall *hall, const char *bytes, size_t length)
 
         tcp_pair(pair);
         client_send(pair[0], bytes, length);
+        await_bytes(pair[1], length);
         guest = hall_guest(pair[1]);
         cr_assert_eq(vestibule_enter(&hall->vestibule, &guest), 0);
         return pair[0];

@@ -38,7 +38,7 @@ void hall_turn(struct hall *hall);
 /* What an accepted socket is to the vestibule. */
 struct guest hall_guest(int descriptor);
 
-/* The proxy's end of a socket whose other end has entered after so many bytes were sent. */
+/* The proxy's end of a socket whose other end has entered after so many bytes have come. */
 int hall_enter_after(struct hall *hall, const char *bytes, size_t length);
 
 /* The same without any. */

@@ -3,11 +3,14 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,6 +63,7 @@ static int open_connection(struct stage *stage, const int pair[2])
 
         cr_assert_eq(connection_open(&stage->context, &(struct arrival){pair[1], peer, "stage"}),
                      0);
+        stage->descriptor = pair[1];
         return pair[0];
 }
 
@@ -213,6 +217,27 @@ void stage_receive(struct stage *stage, int client, uint64_t offset, uint64_t le
         }
 }
 
+void stage_acknowledge(const struct stage *stage, int client)
+{
+        int n_unsent;
+
+        cr_assert_eq(setsockopt(client, IPPROTO_TCP, TCP_QUICKACK, &(int){1}, sizeof(int)), 0);
+        do
+                cr_assert_eq(ioctl(stage->descriptor, SIOCOUTQ, &n_unsent), 0);
+        while (n_unsent > 0);
+}
+
+bool stage_is_established(const struct stage *stage)
+{
+        struct tcp_info info = {0};
+        socklen_t length = sizeof(info);
+
+        if (stage->n_closed > 0)
+                return false;
+        cr_assert_eq(getsockopt(stage->descriptor, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+        return info.tcpi_state == TCP_ESTABLISHED;
+}
+
 void stage_close(struct stage *stage)
 {
         connection_context_close(&stage->context);
@@ -269,6 +294,14 @@ void unix_pair(int ret_sockets[2])
         /* It is the test's own: a fault, which is meant for the daemon, passes it by. */
         while (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ret_sockets) < 0)
                 cr_assert(faults_have_struck());
+}
+
+void await_bytes(int socket, size_t n)
+{
+        int n_unread = 0;
+
+        for (; (size_t)n_unread < n; sched_yield())
+                cr_assert_eq(ioctl(socket, FIONREAD, &n_unread), 0);
 }
 
 struct place make_place(void)

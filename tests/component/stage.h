@@ -5,6 +5,7 @@
  * test asks at its end: whether anything was left behind.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -24,6 +25,7 @@ struct stage {
         struct connection_context context;
         unsigned n_closed;  /* connections that have ended */
         uint64_t closed_ms; /* loop time of the last one's end */
+        int descriptor;     /* the last one's own end */
         unsigned n_descriptors;
 };
 
@@ -75,6 +77,16 @@ uint64_t stage_fill(struct stage *stage, int client);
 /* Expects bytes of the pattern from `offset` on. */
 void stage_receive(struct stage *stage, int client, uint64_t offset, uint64_t length);
 
+/*
+ * Has the last connection's client acknowledge now what it would a moment later, and waits until it
+ * has: that moment passes on the machine's clock, not on the frozen one, and what is under way is
+ * no idleness.
+ */
+void stage_acknowledge(const struct stage *stage, int client);
+
+/* Whether neither of its two ends has ended the last connection, over TCP. */
+bool stage_is_established(const struct stage *stage);
+
 /* Ends the loop; expects that everything is closed, freed and counted out. */
 void stage_close(struct stage *stage);
 
@@ -92,6 +104,9 @@ void tcp_pair(int ret_sockets[2]);
 
 /* The same with Unix sockets. */
 void unix_pair(int ret_sockets[2]);
+
+/* Waits until so many bytes can be read: over TCP they arrive a moment after they were sent. */
+void await_bytes(int socket, size_t n);
 
 /* A new directory for files, and the path of a Unix socket in it. */
 struct place {

@@ -271,6 +271,13 @@ static void send_own(int client, char letter)
 
 static size_t cut;
 
+/* A turn; returns how many bytes the two have got back by now. */
+static size_t turn_for(struct stage *stage, int a, int b)
+{
+        stage_turn(stage);
+        return receive_own(a, 'a') + receive_own(b, 'b');
+}
+
 /* Two streams by turns; one of their calls fails, and may end the one that it belongs to. */
 static void run_two_streams(void *user)
 {
@@ -288,15 +295,14 @@ static void run_two_streams(void *user)
                 send_own(a, 'a');
                 stage_turn(stage);
                 send_own(b, 'b');
-                stage_turn(stage);
-                n_received += receive_own(a, 'a') + receive_own(b, 'b');
+                n_received += turn_for(stage, a, b);
         }
-        for (unsigned i = 0; i < 1000 && n_received < 4 * CHUNK; i++) {
-                stage_turn(stage);
-                n_received += receive_own(a, 'a') + receive_own(b, 'b');
-        }
+        while (n_received < 4 * CHUNK && stage->n_closed == n_closed_before)
+                n_received += turn_for(stage, a, b);
+        for (unsigned i = 0; i < 100; i++)
+                n_received += turn_for(stage, a, b); /* what the other one still gets */
         cr_assert_leq(stage->n_closed - n_closed_before, 1);
-        cr_assert(n_received == 4 * CHUNK || stage->n_closed > n_closed_before);
+        cr_assert_leq(n_received, 4 * CHUNK);
         client_abort(a);
         client_abort(b);
         stage_await_closed(stage, n_closed_before + 2);
@@ -326,6 +332,7 @@ Test(bypass, moves_no_more_than_it_is_told)
 
         tcp_pair(pair);
         send_pattern(pair[0], 0, CHUNK, 0);
+        await_bytes(pair[1], CHUNK);
         while (n_total < CHUNK) {
                 cr_assert_eq(bypass_echo(&bypass, pair[1], buffer, sizeof(buffer), &n_in, &n_out),
                              0);

@@ -311,7 +311,7 @@ static int connect_and_say(struct stage *stage, const char *text)
 
         tcp_pair(pair);
         client_send(pair[0], text, strlen(text));
-        cr_assert_eq(recv(pair[1], (char[1]){0}, 1, MSG_PEEK), 1);
+        await_bytes(pair[1], strlen(text));
         cr_assert_eq(connection_open(&stage->context, &(struct arrival){pair[1], peer, "stage"}),
                      0);
         return pair[0];

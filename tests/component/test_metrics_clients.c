@@ -30,17 +30,24 @@ static bool has_ended(int client)
         return n == 0 || errno != EAGAIN;
 }
 
+/* Turns until it has; no time passes. */
+static void expect_end(int client)
+{
+        while (!has_ended(client))
+                ;
+}
+
 Test(metrics_clients, who_says_nothing_is_gone_after_ten_seconds)
 {
         int client;
 
         booth_open();
-        client = client_connect(booth.port);
+        client = booth_connect("127.0.0.1");
         cr_assert_not(has_ended(client));
         frozen_clock_advance(LIFETIME_MS - 1);
         cr_assert_not(has_ended(client));
         frozen_clock_advance(1);
-        cr_assert(has_ended(client));
+        expect_end(client);
         close(client);
         booth_close();
 }
@@ -52,7 +59,7 @@ Test(metrics_clients, who_asks_byte_by_byte_is_gone_after_ten_seconds)
         int client;
 
         booth_open();
-        client = client_connect(booth.port);
+        client = booth_connect("127.0.0.1");
         for (unsigned i = 0; i < 9; i++) {
                 client_send(client, request + i, 1);
                 cr_assert_not(has_ended(client));
@@ -61,7 +68,7 @@ Test(metrics_clients, who_asks_byte_by_byte_is_gone_after_ten_seconds)
         client_send(client, request + 9, 1);
         cr_assert_not(has_ended(client));
         frozen_clock_advance(LIFETIME_MS / 10);
-        cr_assert(has_ended(client));
+        expect_end(client);
         close(client);
         booth_close();
 }
@@ -96,7 +103,7 @@ Test(metrics_clients, a_connection_ends_after_its_answer)
         booth_open();
         client = client_connect(booth.port);
         client_send(client, GET("/healthz") GET("/healthz"), 2 * strlen(GET("/healthz")));
-        cr_assert(has_ended(client));
+        expect_end(client);
         close(client);
         booth_close();
 }
@@ -107,7 +114,7 @@ Test(metrics_clients, more_than_sixteen_wait_until_one_has_ended)
 
         booth_open();
         for (unsigned i = 0; i < METRICS_CONNECTIONS_MAX; i++) {
-                clients[i] = client_connect_from(i % 2 ? "127.0.0.2" : "127.0.0.3", booth.port);
+                clients[i] = booth_connect(i % 2 ? "127.0.0.2" : "127.0.0.3");
                 booth_turn_often();
         }
         late = client_connect_from("127.0.0.4", booth.port);
@@ -130,11 +137,11 @@ Test(metrics_clients, one_address_gets_half_of_the_places)
 
         booth_open();
         for (unsigned i = 0; i < METRICS_CONNECTIONS_MAX / 2; i++) {
-                clients[i] = client_connect(booth.port);
+                clients[i] = booth_connect("127.0.0.1");
                 booth_turn_often();
         }
         another = client_connect(booth.port);
-        cr_assert(has_ended(another));
+        expect_end(another);
         close(another);
         another = client_connect_from("127.0.0.2", booth.port);
         booth_request(another, GET("/healthz"));
@@ -162,7 +169,7 @@ Test(metrics_clients, without_descriptors_the_loop_rests_and_tries_again)
         int client;
 
         booth_open();
-        client = client_connect(booth.port);
+        client = booth_connect("127.0.0.1");
         booth_request(client, GET("/healthz"));
         cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
         none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
@@ -186,8 +193,8 @@ Test(metrics_clients, closing_does_not_wait_for_anybody)
         client_send(asking, "GET /m", 6);
         booth_turn_often();
         metrics_close(booth.metrics);
-        cr_assert(has_ended(silent));
-        cr_assert(has_ended(asking));
+        expect_end(silent);
+        expect_end(asking);
         close(silent);
         close(asking);
         booth_close_loop();

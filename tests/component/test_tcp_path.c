@@ -18,6 +18,7 @@ Test(tcp_path, a_connection_has_a_round_trip_time_and_segments)
 
         tcp_pair(pair);
         client_send(pair[0], "x", 1);
+        await_bytes(pair[1], 1);
         client_receive(pair[1], (char[1]){0}, 1);
         client_send(pair[1], "x", 1);
         client_receive(pair[0], (char[1]){0}, 1);

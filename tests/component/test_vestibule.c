@@ -29,6 +29,7 @@ static void expect_announced(struct hall *hall, const char *name, const char *re
         cr_assert_str_eq(address_format(&hall->client, text), name);
         cr_assert_eq(hall->listener, HALL_LISTENER);
         cr_assert_eq(hall->vestibule.n_guests, 0);
+        await_bytes(hall->descriptor, strlen(rest));
         n = recv(hall->descriptor, bytes, sizeof(bytes), MSG_DONTWAIT);
         cr_assert_eq(n, rest[0] ? (ssize_t)strlen(rest) : -1);
         cr_assert(n < 0 || memcmp(bytes, rest, (size_t)n) == 0, "not the bytes behind the header");
@@ -208,6 +209,7 @@ static void enter_and_send(void *user)
         faults_postpone();
         tcp_pair(pair);
         client_send(pair[0], LINE, 20);
+        await_bytes(pair[1], 20);
         guest = hall_guest(pair[1]);
         faults_begin();
         r = vestibule_enter(&hall->vestibule, &guest);
