@@ -195,12 +195,13 @@ static void print_json_setting(const struct arguments *arguments)
 
         record_begin(&host, RECORD_JSON, NULL);
         record_string(&host, "host", arguments->host);
-        printf("{\"kind\": \"%s\", %s, \"port\": %" PRIu64 ", \"connections\": %" PRIu64
+        /* Spaced as the other members are, whose text a record does not make. */
+        printf("{\"kind\": \"%s\", \"host\": %s, \"port\": %" PRIu64 ", \"connections\": %" PRIu64
                ", \"size\": %" PRIu64 ", \"depth\": %" PRIu64 ", \"threads\": %" PRIu64
                ", \"rate\": %.15g, \"seed\": %" PRIu64,
-               kind_of(arguments), host.text, arguments->port, arguments->n_connections,
-               arguments->size, arguments->depth, arguments->n_threads, arguments->rate,
-               arguments->seed);
+               kind_of(arguments), host.text + strlen("\"host\":"), arguments->port,
+               arguments->n_connections, arguments->size, arguments->depth, arguments->n_threads,
+               arguments->rate, arguments->seed);
 }
 
 static void print_json_latencies(const struct histogram *latencies)

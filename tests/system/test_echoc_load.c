@@ -72,6 +72,7 @@ Test(echoc_load, json_is_one_object_that_others_can_read)
         expect_json("r['messages'] > 0 and r['bytes'] > 0 and r['seconds'] >= 0.5");
         expect_json("0 < l['min'] <= l['p50'] <= l['p90'] <= l['p99'] <= l['p99_9'] <= l['max']");
         expect_json("l['count'] >= r['messages'] and sum(e.values()) == 0");
+        expect_out("\"kind\": \"messages\", \"host\": \"127\\.0\\.0\\.1\", \"port\": ");
 }
 
 Test(echoc_load, a_host_that_is_no_plain_text_is_escaped_in_json)
