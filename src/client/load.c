@@ -6,7 +6,7 @@
  *
  * What can go wrong:
  *  - not all connect within OPENING_S: it begins with those that have;
- *  - none connects: exit status 2;
+ *  - none ever connects: exit status 2;
  *  - not everything is back DRAIN_S after the stop: what is missing is lost;
  *  - an interrupt: as if the time were over; while they connect it is over before it has begun;
  *  - a second one: as if DRAIN_S were.
@@ -58,6 +58,18 @@ static int say_failure(const struct load *load, int reason)
 {
         log_error("echoc: %s: %s", load->target->name, uv_strerror(reason));
         return STATUS_USAGE;
+}
+
+/* The kernel's word for it is about an address, and so it is unless one has been open. */
+static void say_why_not_connected(const struct load *load, int reason, uint64_t n_opened)
+{
+        if (reason == -EADDRNOTAVAIL && n_opened > 0)
+                log_error("echoc: %s: no local port is free", load->target->name);
+        else if (reason == -EADDRNOTAVAIL)
+                log_error("echoc: %s: no local port is free, or no local address fits",
+                          load->target->name);
+        else
+                say_failure(load, reason);
 }
 
 static void command_all(struct load *load, void (*command)(struct load_thread *thread))
@@ -237,8 +249,8 @@ static int report(struct load *load, const struct histogram *latencies, int fail
         };
 
         if (failure < 0)
-                say_failure(load, failure);
-        if (report.at_end.errors[LOAD_NOT_CONNECTED] == load->arguments->n_connections)
+                say_why_not_connected(load, failure, report.at_end.n_opened);
+        if (failure < 0 && report.at_end.n_opened == 0)
                 return STATUS_USAGE;
         if (load->arguments->is_json)
                 load_report_print_json(&report);

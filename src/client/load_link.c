@@ -107,6 +107,7 @@ static void on_open(struct link *inner)
         struct load_link *link = CONTAINER_OF(inner, struct load_link, link);
 
         link->is_open = true;
+        load_count(&link->context->counters.n_opened, 1);
         attempted(link);
         if (link->context->is_stopping)
                 load_link_stop(link);
@@ -305,7 +306,7 @@ void load_link_sweep(struct load_link *link)
                 return;
         account(link);
         link->is_open = false;
-        link->is_well = true;
+        link->is_ended = link->is_well = true;
         link_close(&link->link);
 }
 

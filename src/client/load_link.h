@@ -27,6 +27,7 @@ enum load_error {
 typedef _Atomic uint64_t load_counter;
 
 struct load_counters {
+        load_counter n_opened;   /* connections that were up */
         load_counter n_sent;     /* messages, or with --connect connections opened */
         load_counter n_received; /* back in full */
         load_counter n_bytes;    /* back, for the first time, and right */

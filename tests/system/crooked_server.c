@@ -109,6 +109,13 @@ static void wait_ms(uint64_t ms)
                   NULL);
 }
 
+static void stop_listening(struct crooked_server *server)
+{
+        if (server->listener >= 0)
+                close(server->listener);
+        server->listener = -1; /* which poll() passes over */
+}
+
 /* A byte of the first connection, at its offset. */
 static void play(struct crooked_server *server, struct peer *peer, uint8_t byte)
 {
@@ -167,6 +174,11 @@ static void play(struct crooked_server *server, struct peer *peer, uint8_t byte)
                         put(peer, &byte, 1);
                 if (offset + 1 >= server->from && peer->descriptor >= 0)
                         hang_up(peer, server->trick == TRICK_RESET);
+                break;
+        case TRICK_LEAVE:
+                if (offset == server->from)
+                        stop_listening(server);
+                put(peer, &byte, 1);
                 break;
         default:
                 put(peer, &byte, 1);
@@ -336,6 +348,6 @@ void crooked_stop(struct crooked_server *server)
                 free(server->peers[i]);
         }
         close(server->stop[0]);
-        close(server->listener);
+        stop_listening(server);
         free(server);
 }

@@ -24,6 +24,7 @@ enum trick {
         TRICK_CLING,         /* the same, but it never closes, on all connections */
         TRICK_DEAF,          /* nobody accepts */
         TRICK_ONE_AT_A_TIME, /* nobody is accepted until the one before has gone */
+        TRICK_LEAVE,         /* no further connection is accepted */
 };
 
 struct crooked_server;

@@ -9,27 +9,9 @@
 #include "crooked_server.h"
 #include "daemon.h"
 #include "echoc_outcome.h"
-#include "port.h"
 #include "scratch.h"
 
 TestSuite(echoc_load, .init = scratch_make, .fini = scratch_remove);
-
-/* What another program than ours reads in the JSON: the condition, of `r`, holds. */
-static void expect_json(const char *condition)
-{
-        const char *path = scratch_write("result.json", "%s", outcome.out);
-        struct outcome *python = malloc(sizeof(*python));
-        char program[512];
-
-        snprintf(program, sizeof(program),
-                 "import json, sys; r = json.load(open(sys.argv[1])); e = r['errors']; "
-                 "l = r['latency_ns']; sys.exit(0 if %s else 1)",
-                 condition);
-        command_run(python, NULL, (const char *const[]){"python3", "-c", program, path, NULL});
-        cr_assert_eq(python->status, 0, "not %s:\n%s%s%s", condition, outcome.out, outcome.err,
-                     python->err);
-        free(python);
-}
 
 /* Loads a fresh echod with these options beyond a time of half a second. */
 #define LOAD_ECHOD(...)                                                              \
@@ -114,42 +96,6 @@ Test(echoc_load, streams_come_back_in_full)
         LOAD_ECHOD("--bulk", "-n", "3", "--json");
         expect_status(0);
         expect_json("r['kind'] == 'bulk' and r['bytes'] > 1000000 and l['count'] == 0");
-}
-
-Test(echoc_load, connections_are_opened_again_and_again)
-{
-        struct daemon *daemon = DAEMON();
-
-        RUN_ECHOC(&outcome, "--load", "--connect", "-n", "3", "-t", "0.5", "--json", "127.0.0.1",
-                  port_text(daemon->port));
-        expect_status(0);
-        expect_json("r['kind'] == 'connect' and r['messages'] > 3");
-        expect_json("l['count'] >= r['messages']");
-        daemon_stop(daemon);
-}
-
-Test(echoc_load, a_byte_behind_the_only_one_is_told)
-{
-        struct crooked_server *server = crooked_start(TRICK_TAIL, 0, 1);
-
-        RUN_ECHOC(&outcome, "--load", "--connect", "-t", "0.5", "--json", "127.0.0.1",
-                  crooked_port(server));
-        crooked_stop(server);
-        expect_status(1);
-        expect_err(
-                "^echoc: connection 0, offset 1: duplicated: bytes from offset 0 on came again$");
-        expect_json("e['duplicated'] == 1 and r['messages'] > 1");
-}
-
-Test(echoc_load, a_server_that_does_not_close_is_not_waited_for_long)
-{
-        struct crooked_server *server = crooked_start(TRICK_CLING, 0, 0);
-
-        RUN_ECHOC(&outcome, "--load", "--connect", "-t", "1.95", "--json", "127.0.0.1",
-                  crooked_port(server));
-        crooked_stop(server);
-        expect_status(0);
-        expect_json("r['messages'] == 2");
 }
 
 Test(echoc_load, threads_share_the_connections)
@@ -355,20 +301,6 @@ Test(echoc_load, streams_end_although_nobody_reads)
         crooked_stop(server);
         expect_status(1);
         expect_json("e['lost'] == 1 and r['bytes'] == 0");
-}
-
-Test(echoc_load, no_connection_is_status_2)
-{
-        RUN_ECHOC(&outcome, "--load", "-n", "10", "-t", "3600", "127.0.0.1",
-                  port_text(free_port()));
-        expect_status(2);
-        expect_err("^echoc: 127\\.0\\.0\\.1 port [0-9]+: connection refused$");
-        RUN_ECHOC(&outcome, "--load", "--json", "-t", "3600", "127.0.0.1", port_text(free_port()));
-        expect_status(2);
-        cr_assert_str_empty(outcome.out);
-        RUN_ECHOC(&outcome, "--load", "--connect", "-t", "3600", "127.0.0.1",
-                  port_text(free_port()));
-        expect_status(2);
 }
 
 Test(echoc_load, an_interrupt_ends_it_with_the_result)
