@@ -70,9 +70,9 @@ struct load_context {
         int first_failure; /* of connecting; negative errno, or 0 */
         unsigned thread;   /* its number */
         uint64_t n_links;
-        uint64_t started_ns;
-        bool is_running;  /* messages may be sent */
-        bool is_stopping; /* no further ones */
+        uint64_t started_ns, end_ns; /* nothing is due at the end any more */
+        bool is_running;             /* messages may be sent */
+        bool is_stopping;            /* no further ones */
         /* The first attempt of a link has come to something; a link is gone for good. */
         void (*on_attempted)(struct load_context *context);
         void (*on_gone)(struct load_context *context);

@@ -206,6 +206,8 @@ static void for_each_link(struct load_thread *thread, void (*act)(struct load_li
 static void go(struct load_thread *thread)
 {
         thread->context.started_ns = atomic_load(&thread->start_ns);
+        thread->context.end_ns =
+                thread->context.started_ns + seconds_to_ns(thread->context.arguments->seconds);
         thread->context.is_running = true;
         for_each_link(thread, load_link_go);
         if (thread->context.arguments->rate > 0)
@@ -246,9 +248,10 @@ static void on_due(void *user)
 
         if (thread->context.is_stopping)
                 return;
-        while (next_due_ns(thread) <= now_ns)
+        while (next_due_ns(thread) <= now_ns && next_due_ns(thread) < thread->context.end_ns)
                 load_link_add_due(&thread->links[thread->n_scheduled++ % thread->context.n_links]);
-        alarm_set(&thread->due, next_due_ns(thread));
+        if (next_due_ns(thread) < thread->context.end_ns)
+                alarm_set(&thread->due, next_due_ns(thread));
 }
 
 /* With --connect. */

@@ -122,6 +122,14 @@ Test(echoc_load, a_rate_is_not_exceeded)
         expect_json("0 < r['messages'] <= 100 * r['seconds'] + 2 and r['rate'] == 100");
 }
 
+/* Five are due before. */
+Test(echoc_load, what_is_due_at_the_end_is_not_sent)
+{
+        LOAD_ECHOD("--rate", "10", "-d", "10", "--json");
+        expect_status(0);
+        expect_json("l['count'] == 5 and r['unsent'] == 0");
+}
+
 Test(echoc_load, a_stall_is_not_hidden_when_there_is_a_rate)
 {
         struct crooked_server *server = crooked_start(TRICK_DELAY, 640, 1000);
