@@ -2,7 +2,7 @@
  * The happy path:
  *  1. load_link_open() begins to connect; on_open(). With --connect it begins only at 2.
  *  2. load_link_go() sends: as many messages as the depth allows, one byte, or without end.
- *  3. on_good() counts what came back, and sends the next.
+ *  3. on_good() counts what came back; on_bytes() sends the next.
  *  4. load_link_stop(): once everything is back, half_close(). With --connect that is after the
  *     first byte.
  *  5. The server ends the connection: on_end(), on_closed(), on_gone(); with --connect it begins
@@ -10,7 +10,8 @@
  *
  * What can go wrong:
  *  - it cannot connect, or the connection ends early: counted, and the link is not opened again;
- *  - wrong bytes: counted, the first few remembered; the connection goes on;
+ *  - wrong bytes: counted, the first few remembered; the connection goes on, but a message without
+ *    all of its own bytes has not come back;
  *  - the server does not close, with --connect: load_link_sweep() does;
  *  - not everything comes back until load_link_quit(): the answers that are missing are counted,
  *    and the bytes are lost.
@@ -76,11 +77,10 @@ static void connect_link(struct load_link *link)
 
         link->is_started = true;
         link->is_open = link->is_half_closed = link->is_ended = link->is_well = false;
-        link->n_sent = link->n_received = 0;
+        link->began_ns = uv_hrtime();
+        load_messages_reset(&link->messages);
         verifier_init(&link->verifier, context->pattern, &VERIFIER_EVENTS, link->number,
                       (uint32_t)context->arguments->n_connections);
-        if (context->arguments->is_connect)
-                link->due_ns[0] = uv_hrtime();
         r = link_open(&link->link, &context->links, &LINK_EVENTS);
         if (r == 0)
                 return;
@@ -89,9 +89,13 @@ static void connect_link(struct load_link *link)
 }
 
 void load_link_init(struct load_link *link, struct load_context *context, uint32_t number,
-                    uint64_t *due_ns)
+                    struct load_message *room)
 {
-        *link = (struct load_link){.context = context, .number = number, .due_ns = due_ns};
+        const struct arguments *arguments = context->arguments;
+
+        *link = (struct load_link){.context = context, .number = number};
+        load_messages_init(&link->messages, room, room + arguments->depth,
+                           arguments->is_connect ? 1 : arguments->size, arguments->depth);
 }
 
 void load_link_open(struct load_link *link)
@@ -128,11 +132,9 @@ void load_link_go(struct load_link *link)
 /* A message that is to be sent now, and was due then. */
 static void send_message(struct load_link *link, uint64_t due_ns)
 {
-        const struct arguments *arguments = link->context->arguments;
-
-        link->due_ns[link->n_sent++ % arguments->depth] = due_ns;
+        load_messages_send(&link->messages, due_ns);
         load_count(&link->context->counters.n_sent, 1);
-        link_send(&link->link, arguments->is_connect ? 1 : arguments->size);
+        link_send(&link->link, link->messages.size);
 }
 
 /*
@@ -155,15 +157,10 @@ static void drop_due(struct load_link *link)
         struct load_context *context = link->context;
         uint64_t now_ns = uv_hrtime();
 
-        for (; link->n_due > link->n_sent; link->n_due--) {
+        for (; link->n_due > link->messages.n_sent; link->n_due--) {
                 histogram_add(context->latencies, now_ns - due_by_rate(link, link->n_due - 1));
                 load_count(&context->counters.n_unsent, 1);
         }
-}
-
-static bool has_room(const struct load_link *link)
-{
-        return link->n_sent - link->n_received < link->context->arguments->depth;
 }
 
 /* As many as are due and fit into the depth. */
@@ -174,8 +171,9 @@ static void send_due(struct load_link *link)
 
         if (link->context->is_stopping || !link->is_open)
                 return;
-        while (has_room(link) && (!is_rated || link->n_sent < link->n_due))
-                send_message(link, is_rated ? due_by_rate(link, link->n_sent) : now_ns);
+        while (load_messages_room(&link->messages) > 0 &&
+               (!is_rated || link->messages.n_sent < link->n_due))
+                send_message(link, is_rated ? due_by_rate(link, link->messages.n_sent) : now_ns);
 }
 
 static void begin(struct load_link *link)
@@ -185,7 +183,7 @@ static void begin(struct load_link *link)
         if (arguments->is_bulk)
                 link_send(&link->link, WITHOUT_END);
         else if (arguments->is_connect)
-                send_message(link, link->due_ns[0]);
+                send_message(link, link->began_ns);
         else
                 send_due(link);
 }
@@ -210,35 +208,29 @@ static void half_close(struct load_link *link)
         link_half_close(&link->link);
 }
 
-/* Messages up to that offset of the stream are back. */
-static void take_answers(struct load_link *link, uint64_t offset)
-{
-        struct load_context *context = link->context;
-        uint64_t depth = context->arguments->depth, now_ns = uv_hrtime(), n = 0;
-        uint64_t size = context->arguments->is_connect ? 1 : context->arguments->size;
-
-        while (link->n_received < link->n_sent && (link->n_received + n + 1) * size <= offset)
-                histogram_add(context->latencies,
-                              now_ns - link->due_ns[(link->n_received + n++) % depth]);
-        link->n_received += n;
-        load_count(&context->counters.n_received, n);
-}
-
 /* No message will follow the one that is under way. */
 static bool is_last(const struct load_context *context)
 {
         return context->is_stopping || context->arguments->is_connect;
 }
 
+static bool is_all_back(const struct load_link *link)
+{
+        return link->messages.n_passed == link->messages.n_sent;
+}
+
 static void on_bytes(struct link *inner, const uint8_t *bytes, size_t length)
 {
         struct load_link *link = CONTAINER_OF(inner, struct load_link, link);
+        const struct verifier *verifier = &link->verifier;
 
         verifier_feed(&link->verifier, bytes, length);
         if (link->context->arguments->is_bulk)
                 return;
-        take_answers(link, link->verifier.high);
-        if (link->n_received == link->n_sent && is_last(link->context))
+        load_count(&link->context->counters.n_over,
+                   load_messages_pass(&link->messages, verifier->high, verifier->gap_start,
+                                      verifier->gap_end));
+        if (is_all_back(link) && is_last(link->context))
                 half_close(link);
         else
                 send_due(link);
@@ -247,8 +239,13 @@ static void on_bytes(struct link *inner, const uint8_t *bytes, size_t length)
 static void on_good(struct verifier *verifier, uint64_t from, uint64_t to)
 {
         struct load_link *link = CONTAINER_OF(verifier, struct load_link, verifier);
+        struct load_context *context = link->context;
 
-        load_count(&link->context->counters.n_bytes, to - from);
+        load_count(&context->counters.n_bytes, to - from);
+        if (!context->arguments->is_bulk)
+                load_count(&context->counters.n_received,
+                           load_messages_take(&link->messages, from, to, uv_hrtime(),
+                                              context->latencies));
 }
 
 static void on_fault(struct verifier *verifier, const struct fault *fault)
@@ -273,30 +270,22 @@ void load_link_stop(struct load_link *link)
         } else if (link->context->arguments->is_bulk && link->is_open) {
                 link->is_half_closed = true;
                 link_stop_sending(&link->link);
-        } else if (link->is_open && link->n_received == link->n_sent) {
+        } else if (link->is_open && is_all_back(link)) {
                 half_close(link);
         }
-}
-
-/* How long what is not back has been waited for, it would have taken at least. */
-static void add_waits(const struct load_link *link)
-{
-        const struct load_context *context = link->context;
-        uint64_t now_ns = uv_hrtime();
-
-        for (uint64_t n = link->n_received; n < link->n_sent; n++)
-                histogram_add(context->latencies,
-                              now_ns - link->due_ns[n % context->arguments->depth]);
 }
 
 /* Nothing more will come. What the socket did not take has not been sent. */
 static void account(struct load_link *link)
 {
+        struct load_context *context = link->context;
+        uint64_t n_under_way = link->messages.n_sent - link->messages.n_passed;
+
         link->verifier.n_sent = MIN(link->verifier.n_sent, link->link.n_sent);
         verifier_finish(&link->verifier);
-        add_waits(link);
-        count_error(link, LOAD_UNANSWERED, link->n_sent - link->n_received);
-        link->n_received = link->n_sent;
+        load_count(&context->counters.n_over, n_under_way);
+        count_error(link, LOAD_UNANSWERED,
+                    load_messages_give_up(&link->messages, uv_hrtime(), context->latencies));
 }
 
 void load_link_sweep(struct load_link *link)

@@ -12,6 +12,7 @@
 #include "arguments.h"
 #include "histogram.h"
 #include "link.h"
+#include "load_messages.h"
 #include "verifier.h"
 
 /* What ended a connection, or a message, before its time. */
@@ -30,6 +31,7 @@ struct load_counters {
         load_counter n_opened;   /* connections that were up */
         load_counter n_sent;     /* messages, or with --connect connections opened */
         load_counter n_received; /* back in full */
+        load_counter n_over;     /* under way no more: they came, whole or not, or never will */
         load_counter n_bytes;    /* back, for the first time, and right */
         load_counter n_unsent;   /* due by the rate, but answers to earlier ones were missing */
         load_counter errors[N_LOAD_ERRORS];
@@ -84,16 +86,15 @@ struct load_link {
         struct verifier verifier;
         uint32_t number; /* of all threads' connections; they take turns with them */
         uint64_t n_due;  /* messages that ought to have been sent, by the rate */
-        uint64_t n_sent, n_received;
-        uint64_t *due_ns; /* of the messages under way: the n-th at n modulo the depth */
-        uint64_t half_closed_ns;
+        struct load_messages messages;
+        uint64_t began_ns, half_closed_ns;
         bool is_started, is_open, is_half_closed, is_ended, is_attempted, is_gone;
         bool is_well; /* it has ended as it should; with --connect the next one follows */
 };
 
-/* `due_ns`: room for as many as the depth. */
+/* `room`: for twice as many as the depth. */
 void load_link_init(struct load_link *link, struct load_context *context, uint32_t number,
-                    uint64_t *due_ns);
+                    struct load_message *room);
 
 /* Begins to connect. Whatever happens, on_attempted() and in the end on_gone() are called, perhaps
  * at once. */

@@ -35,6 +35,7 @@ void load_totals_add(struct load_totals *totals, const struct load_counters *cou
         totals->n_opened += load_read(&counters->n_opened);
         totals->n_sent += load_read(&counters->n_sent);
         totals->n_received += load_read(&counters->n_received);
+        totals->n_over += load_read(&counters->n_over);
         totals->n_bytes += load_read(&counters->n_bytes);
         totals->n_unsent += load_read(&counters->n_unsent);
         for (size_t i = 0; i < N_LOAD_ERRORS; i++)
@@ -67,7 +68,8 @@ void load_report_progress(const struct load_totals *before, const struct load_to
         else
                 snprintf(line, sizeof(line),
                          "%.0f/s, %.1f MiB/s, %" PRIu64 " in flight, %" PRIu64 " errors", rate,
-                         mib_rate, now->n_sent - now->n_received, load_totals_bad(now));
+                         mib_rate, now->n_sent - MIN(now->n_sent, now->n_over),
+                         load_totals_bad(now));
         /* In the last column some terminals would wrap already. */
         fprintf(stderr, "\r%.*s\033[K", (int)MAX(n_columns, 1) - 1, line);
 }

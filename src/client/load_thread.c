@@ -26,7 +26,7 @@ struct load_thread {
         uv_async_t *on_change;
         struct alarm due; /* a message, or with --connect the next sweep */
         struct load_link *links;
-        uint64_t *due_times; /* of all links, each as many as the depth */
+        struct load_message *messages; /* of all links, each twice as many as the depth */
         uint64_t n_started, n_attempted, n_gone;
         uint64_t n_scheduled; /* messages that were due so far, with a rate */
         bool is_opening_more; /* one is enough on the stack */
@@ -94,14 +94,14 @@ static int make_links(struct load_thread *thread)
         uint64_t n = thread->context.n_links;
 
         thread->links = calloc(n, sizeof(*thread->links));
-        thread->due_times = calloc(n * arguments->depth, sizeof(uint64_t));
+        thread->messages = calloc(2 * n * arguments->depth, sizeof(*thread->messages));
         thread->context.latencies = histogram_new();
-        if (!thread->links || !thread->due_times || !thread->context.latencies)
+        if (!thread->links || !thread->messages || !thread->context.latencies)
                 return -ENOMEM;
         for (uint64_t i = 0; i < n; i++)
                 load_link_init(&thread->links[i], &thread->context,
                                (uint32_t)(i * arguments->n_threads + thread->context.thread),
-                               thread->due_times + i * arguments->depth);
+                               thread->messages + 2 * i * arguments->depth);
         return 0;
 }
 
@@ -183,7 +183,7 @@ void load_thread_free(struct load_thread *thread)
 {
         link_context_free(&thread->context.links);
         histogram_free(thread->context.latencies);
-        free(thread->due_times);
+        free(thread->messages);
         free(thread->links);
         free(thread);
 }
