@@ -56,12 +56,21 @@ void histogram_free(struct histogram *histogram)
 
 void histogram_add(struct histogram *histogram, uint64_t value)
 {
-        histogram->n_values++;
-        histogram->counts[class_of(value)]++;
+        histogram_add_many(histogram, value, 1);
+}
+
+void histogram_add_many(struct histogram *histogram, uint64_t value, uint64_t n)
+{
+        double sum = (double)value * (double)n;
+
+        if (n == 0)
+                return;
+        histogram->n_values += n;
+        histogram->counts[class_of(value)] += n;
         histogram->min = MIN(histogram->min, value);
         histogram->max = MAX(histogram->max, value);
-        histogram->sum += (double)value;
-        histogram->sum_of_squares += (double)value * (double)value;
+        histogram->sum += sum;
+        histogram->sum_of_squares += sum * (double)value;
 }
 
 void histogram_merge(struct histogram *histogram, const struct histogram *other)

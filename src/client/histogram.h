@@ -17,6 +17,9 @@ void histogram_free(struct histogram *histogram);
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 
+/* The same value so many times. */
+void histogram_add_many(struct histogram *histogram, uint64_t value, uint64_t n);
+
 /* Adds what is in another one. */
 void histogram_merge(struct histogram *histogram, const struct histogram *other);
 

@@ -229,6 +229,7 @@ static int merge(struct load *load, struct histogram *latencies)
         for (size_t i = 0; i < load->arguments->n_threads; i++) {
                 const struct load_context *results = load_thread_results(load->threads[i]);
 
+                load_thread_drop_due(load->threads[i], load->stopped_ns);
                 histogram_merge(latencies, results->latencies);
                 tell_faults(results);
                 failure = failure < 0 ? failure : results->first_failure;

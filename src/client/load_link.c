@@ -36,7 +36,6 @@ static void on_fault(struct verifier *verifier, const struct fault *fault);
 static void on_end(struct link *link, int reason);
 static void on_closed(struct link *link);
 static void begin(struct load_link *link);
-static void drop_due(struct load_link *link);
 
 static const struct link_events LINK_EVENTS = {on_open, on_fill, on_bytes, on_end, on_closed};
 static const struct verifier_events VERIFIER_EVENTS = {on_good, on_fault};
@@ -56,7 +55,6 @@ static void attempted(struct load_link *link)
 
 static void gone(struct load_link *link)
 {
-        drop_due(link);
         link->is_gone = true;
         link->context->on_gone(link->context);
 }
@@ -129,51 +127,57 @@ void load_link_go(struct load_link *link)
                 begin(link);
 }
 
-/* A message that is to be sent now, and was due then. */
-static void send_message(struct load_link *link, uint64_t due_ns)
+static void send_messages(struct load_link *link, uint64_t n)
 {
-        load_messages_send(&link->messages, due_ns);
-        load_count(&link->context->counters.n_sent, 1);
-        link_send(&link->link, link->messages.size);
+        load_count(&link->context->counters.n_sent, n);
+        if (n > 0)
+                link_send(&link->link, n * link->messages.size);
 }
 
-/*
- * When a message of the link is due by the rate. The messages of a thread go round its links, and
- * those of all threads lie evenly in between.
- */
-static uint64_t due_by_rate(const struct load_link *link, uint64_t n)
+static void fill_depth(struct load_link *link)
 {
-        const struct load_context *context = link->context;
-        const struct arguments *arguments = context->arguments;
-        uint64_t first = link->number / arguments->n_threads;
-        uint64_t turn = (n * context->n_links + first) * arguments->n_threads + context->thread;
+        uint64_t n = load_messages_room(&link->messages), now_ns = uv_hrtime();
 
-        return context->started_ns + seconds_to_ns((double)turn / arguments->rate);
+        for (uint64_t i = 0; i < n; i++)
+                load_messages_send(&link->messages, now_ns);
+        send_messages(link, n);
 }
 
-/* What was due and has not been sent: how long it has waited, it would have waited at least. */
-static void drop_due(struct load_link *link)
+static void send_by_rate(struct load_link *link)
 {
-        struct load_context *context = link->context;
-        uint64_t now_ns = uv_hrtime();
+        const struct load_schedule *schedule = &link->context->schedule;
+        struct load_messages *messages = &link->messages;
+        uint64_t first = messages->n_sent, end = first + load_messages_room(messages);
 
-        for (; link->n_due > link->messages.n_sent; link->n_due--) {
-                histogram_add(context->latencies, now_ns - due_by_rate(link, link->n_due - 1));
-                load_count(&context->counters.n_unsent, 1);
-        }
+        end = MIN(end, load_schedule_count(schedule, link->number, uv_hrtime()));
+        while (messages->n_sent < end)
+                load_messages_send(messages,
+                                   load_schedule_due_ns(schedule, link->number, messages->n_sent));
+        send_messages(link, messages->n_sent - first);
+        if (link->context->is_full && load_link_has_room(link))
+                link->context->on_room(link->context);
 }
 
-/* As many as are due and fit into the depth. */
-static void send_due(struct load_link *link)
+bool load_link_has_room(const struct load_link *link)
 {
-        bool is_rated = link->context->arguments->rate > 0;
-        uint64_t now_ns = is_rated ? 0 : uv_hrtime();
+        return link->is_open && load_messages_room(&link->messages) > 0;
+}
 
+void load_link_send_due(struct load_link *link)
+{
         if (link->context->is_stopping || !link->is_open)
                 return;
-        while (load_messages_room(&link->messages) > 0 &&
-               (!is_rated || link->messages.n_sent < link->n_due))
-                send_message(link, is_rated ? due_by_rate(link, link->messages.n_sent) : now_ns);
+        if (link->context->arguments->rate > 0)
+                send_by_rate(link);
+        else
+                fill_depth(link);
+}
+
+/* The one byte, which counts from when the connection was begun. */
+static void send_byte(struct load_link *link)
+{
+        load_messages_send(&link->messages, link->began_ns);
+        send_messages(link, 1);
 }
 
 static void begin(struct load_link *link)
@@ -183,15 +187,9 @@ static void begin(struct load_link *link)
         if (arguments->is_bulk)
                 link_send(&link->link, WITHOUT_END);
         else if (arguments->is_connect)
-                send_message(link, link->began_ns);
+                send_byte(link);
         else
-                send_due(link);
-}
-
-void load_link_add_due(struct load_link *link)
-{
-        link->n_due++;
-        send_due(link);
+                load_link_send_due(link);
 }
 
 static void on_fill(struct link *link, uint64_t offset, uint8_t *bytes, size_t length)
@@ -233,7 +231,7 @@ static void on_bytes(struct link *inner, const uint8_t *bytes, size_t length)
         if (is_all_back(link) && is_last(link->context))
                 half_close(link);
         else
-                send_due(link);
+                load_link_send_due(link);
 }
 
 static void on_good(struct verifier *verifier, uint64_t from, uint64_t to)
@@ -260,7 +258,6 @@ static void on_fault(struct verifier *verifier, const struct fault *fault)
 
 void load_link_stop(struct load_link *link)
 {
-        drop_due(link);
         if (link->is_gone)
                 return;
         if (!link->is_started) {
@@ -335,4 +332,18 @@ static void on_closed(struct link *inner)
                 connect_link(link);
         else
                 gone(link);
+}
+
+void load_link_drop_due(const struct load_link *link, uint64_t now_ns, uint64_t n_values)
+{
+        struct load_context *context = link->context;
+        const struct load_schedule *schedule = &context->schedule;
+        uint64_t n_sent = link->messages.n_sent;
+        uint64_t n_due = load_schedule_count(schedule, link->number, now_ns);
+
+        if (n_due <= n_sent)
+                return;
+        load_count(&context->counters.n_unsent, n_due - n_sent);
+        load_schedule_add_waits(schedule, link->number, n_sent, n_due, now_ns, n_values,
+                                context->latencies);
 }

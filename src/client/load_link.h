@@ -13,6 +13,7 @@
 #include "histogram.h"
 #include "link.h"
 #include "load_messages.h"
+#include "load_schedule.h"
 #include "verifier.h"
 
 /* What ended a connection, or a message, before its time. */
@@ -33,7 +34,7 @@ struct load_counters {
         load_counter n_received; /* back in full */
         load_counter n_over;     /* under way no more: they came, whole or not, or never will */
         load_counter n_bytes;    /* back, for the first time, and right */
-        load_counter n_unsent;   /* due by the rate, but answers to earlier ones were missing */
+        load_counter n_unsent;   /* due by the rate; told by load_link_drop_due() */
         load_counter errors[N_LOAD_ERRORS];
         load_counter faults[N_FAULT_KINDS];
 };
@@ -72,11 +73,14 @@ struct load_context {
         int first_failure; /* of connecting; negative errno, or 0 */
         unsigned thread;   /* its number */
         uint64_t n_links;
-        uint64_t started_ns, end_ns; /* nothing is due at the end any more */
-        bool is_running;             /* messages may be sent */
-        bool is_stopping;            /* no further ones */
-        /* The first attempt of a link has come to something; a link is gone for good. */
+        struct load_schedule schedule; /* with a rate */
+        bool is_running;               /* messages may be sent */
+        bool is_stopping;              /* no further ones */
+        bool is_full; /* with a rate: none can send, and on_room() is to be called */
+        /* The first attempt of a link has come to something; a link has room for more than is due;
+         * a link is gone for good. */
         void (*on_attempted)(struct load_context *context);
+        void (*on_room)(struct load_context *context);
         void (*on_gone)(struct load_context *context);
 };
 
@@ -85,7 +89,6 @@ struct load_link {
         struct load_context *context;
         struct verifier verifier;
         uint32_t number; /* of all threads' connections; they take turns with them */
-        uint64_t n_due;  /* messages that ought to have been sent, by the rate */
         struct load_messages messages;
         uint64_t began_ns, half_closed_ns;
         bool is_started, is_open, is_half_closed, is_ended, is_attempted, is_gone;
@@ -103,8 +106,11 @@ void load_link_open(struct load_link *link);
 /* Sending begins; links that open later begin by themselves. */
 void load_link_go(struct load_link *link);
 
-/* The rate says that one more message is due on the link. */
-void load_link_add_due(struct load_link *link);
+/* Sends what is due by the rate, as far as the depth allows. */
+void load_link_send_due(struct load_link *link);
+
+/* Whether it could send more. */
+bool load_link_has_room(const struct load_link *link);
 
 /*
  * Sends nothing new, waits for what is under way, and ends. One that has not begun never does,
@@ -120,3 +126,10 @@ void load_link_sweep(struct load_link *link);
 
 /* Ends at once; what is under way is lost. */
 void load_link_quit(struct load_link *link);
+
+/*
+ * Counts what was due at a time, at the latest, and has not been sent; how long it has waited then,
+ * it would have waited at least. For the end of all, whatever has become of the link. `n_values`:
+ * see load_schedule_add_waits().
+ */
+void load_link_drop_due(const struct load_link *link, uint64_t now_ns, uint64_t n_values);

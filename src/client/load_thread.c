@@ -3,7 +3,8 @@
  *  1. load_thread_start() makes the loop and the thread; open_some() opens a few connections at a
  *     time, so that no backlog overflows, and on_attempted() the next ones. After the last: READY.
  *  2. load_thread_go(), _stop() and _quit() set what is wanted and wake the loop: on_command().
- *  3. With a rate, on_due() hands the messages that are due to the links in turn.
+ *  3. With a rate, on_due() asks the links in turn to send what is due; while none has room, that
+ *     waits for on_room().
  *  4. on_gone() counts the links; after the last one the loop's own handles are closed: DONE.
  */
 
@@ -18,6 +19,14 @@
 /* Connections that may be about to connect at once. */
 #define OPENING_MAX 64
 
+/* Links that are asked in one turn of the loop for what is due. */
+#define DUE_MAX 256
+
+/* Of what was due and has not been sent: different waits that are told apart, of all links, and of
+ * each at least. */
+#define WAITS_MAX 1048576
+#define WAITS_MIN 64
+
 struct load_thread {
         struct load_context context;
         uv_loop_t loop;
@@ -28,7 +37,7 @@ struct load_thread {
         struct load_link *links;
         struct load_message *messages; /* of all links, each twice as many as the depth */
         uint64_t n_started, n_attempted, n_gone;
-        uint64_t n_scheduled; /* messages that were due so far, with a rate */
+        uint64_t n_scheduled; /* messages for which a link has been asked, with a rate */
         bool is_opening_more; /* one is enough on the stack */
         _Atomic(enum load_phase) phase;
         _Atomic(enum load_phase) wanted;
@@ -38,6 +47,7 @@ struct load_thread {
 static void on_command(uv_async_t *command);
 static void on_attempted(struct load_context *context);
 static void on_due(void *user);
+static void on_room(struct load_context *context);
 static void on_sweep(void *user);
 static void on_gone(struct load_context *context);
 
@@ -120,6 +130,7 @@ int load_thread_start(struct load_thread **ret_thread, const struct arguments *a
         thread->context.thread = number;
         thread->context.n_links = n / n_threads + (number < n % n_threads);
         thread->context.on_attempted = on_attempted;
+        thread->context.on_room = on_room;
         thread->context.on_gone = on_gone;
         thread->context.pattern = pattern;
         r = make_links(thread);
@@ -174,6 +185,30 @@ void load_thread_join(struct load_thread *thread)
         uv_loop_close(&thread->loop);
 }
 
+static void set_schedule(struct load_thread *thread)
+{
+        const struct arguments *arguments = thread->context.arguments;
+        uint64_t start_ns = atomic_load(&thread->start_ns);
+
+        thread->context.schedule = (struct load_schedule){
+                .start_ns = start_ns,
+                .end_ns = start_ns + seconds_to_ns(arguments->seconds),
+                .rate = arguments->rate,
+                .n_connections = arguments->n_connections,
+        };
+}
+
+void load_thread_drop_due(struct load_thread *thread, uint64_t now_ns)
+{
+        uint64_t n = thread->context.n_links;
+
+        if (thread->context.arguments->rate == 0 || atomic_load(&thread->start_ns) == 0)
+                return;
+        set_schedule(thread); /* it may have ended before it knew the start */
+        for (uint64_t i = 0; i < n; i++)
+                load_link_drop_due(&thread->links[i], now_ns, MAX(WAITS_MAX / n, WAITS_MIN));
+}
+
 const struct load_context *load_thread_results(const struct load_thread *thread)
 {
         return &thread->context;
@@ -205,9 +240,7 @@ static void for_each_link(struct load_thread *thread, void (*act)(struct load_li
 
 static void go(struct load_thread *thread)
 {
-        thread->context.started_ns = atomic_load(&thread->start_ns);
-        thread->context.end_ns =
-                thread->context.started_ns + seconds_to_ns(thread->context.arguments->seconds);
+        set_schedule(thread);
         thread->context.is_running = true;
         for_each_link(thread, load_link_go);
         if (thread->context.arguments->rate > 0)
@@ -232,15 +265,52 @@ static void on_command(uv_async_t *command)
                 for_each_link(thread, load_link_quit);
 }
 
+/* A link that is asked sends all that is due on it: rounds in which they all would be asked again
+ * are left out. */
+static void skip_rounds(struct load_thread *thread, uint64_t now_ns)
+{
+        uint64_t n_links = thread->context.n_links, round = thread->n_scheduled / n_links;
+        const struct load_link *link = &thread->links[thread->n_scheduled % n_links];
+        uint64_t n_due = load_schedule_count(&thread->context.schedule, link->number, now_ns);
+
+        if (n_due > round + 1)
+                thread->n_scheduled += (n_due - round - 1) * n_links;
+}
+
 /* When the next message of this thread is due. */
 static uint64_t next_due_ns(const struct load_thread *thread)
 {
-        const struct arguments *arguments = thread->context.arguments;
-        uint64_t turn = thread->n_scheduled * arguments->n_threads + thread->context.thread;
+        uint64_t n_links = thread->context.n_links, n = thread->n_scheduled;
 
-        return thread->context.started_ns + seconds_to_ns((double)turn / arguments->rate);
+        return load_schedule_due_ns(&thread->context.schedule, thread->links[n % n_links].number,
+                                    n / n_links);
 }
 
+/* As many of them as a turn of the loop is for; whether these are all, and none has room. */
+static bool ask_links(struct load_thread *thread, uint64_t now_ns)
+{
+        uint64_t last_ns = MIN(now_ns, thread->context.schedule.end_ns - 1), n_full = 0;
+
+        for (unsigned i = 0; i < DUE_MAX && next_due_ns(thread) <= last_ns; i++) {
+                struct load_link *link =
+                        &thread->links[thread->n_scheduled++ % thread->context.n_links];
+
+                load_link_send_due(link);
+                n_full += !load_link_has_room(link);
+        }
+        return n_full == thread->context.n_links;
+}
+
+static void await_due(struct load_thread *thread)
+{
+        uint64_t due_ns = next_due_ns(thread);
+
+        thread->context.is_full = false;
+        if (due_ns < thread->context.schedule.end_ns)
+                alarm_set(&thread->due, due_ns);
+}
+
+/* Where none has room, asking would only take time from the answers, and on_room() follows. */
 static void on_due(void *user)
 {
         struct load_thread *thread = user;
@@ -248,10 +318,15 @@ static void on_due(void *user)
 
         if (thread->context.is_stopping)
                 return;
-        while (next_due_ns(thread) <= now_ns && next_due_ns(thread) < thread->context.end_ns)
-                load_link_add_due(&thread->links[thread->n_scheduled++ % thread->context.n_links]);
-        if (next_due_ns(thread) < thread->context.end_ns)
-                alarm_set(&thread->due, next_due_ns(thread));
+        skip_rounds(thread, now_ns);
+        thread->context.is_full = ask_links(thread, now_ns);
+        if (!thread->context.is_full)
+                await_due(thread);
+}
+
+static void on_room(struct load_context *context)
+{
+        await_due(CONTAINER_OF(context, struct load_thread, context));
 }
 
 /* With --connect. */

@@ -40,8 +40,12 @@ enum load_phase load_thread_phase(const struct load_thread *thread);
 /* May be read at any time. */
 const struct load_counters *load_thread_counters(const struct load_thread *thread);
 
-/* Waits for the thread's end. Then its results can be read. */
+/* Waits for the thread's end. */
 void load_thread_join(struct load_thread *thread);
+
+/* After that: counts the messages that were due by the rate at a time, at the latest, and have not
+ * been sent. Then the results can be read. */
+void load_thread_drop_due(struct load_thread *thread, uint64_t now_ns);
 const struct load_context *load_thread_results(const struct load_thread *thread);
 
 void load_thread_free(struct load_thread *thread);

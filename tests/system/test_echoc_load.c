@@ -116,32 +116,6 @@ Test(echoc_load, more_threads_than_connections_do_no_harm)
         expect_status(0);
 }
 
-Test(echoc_load, a_rate_is_not_exceeded)
-{
-        LOAD_ECHOD("-n", "4", "--rate", "100", "--threads", "2", "--json");
-        expect_json("0 < r['messages'] <= 100 * r['seconds'] + 2 and r['rate'] == 100");
-}
-
-/* Five are due before. */
-Test(echoc_load, what_is_due_at_the_end_is_not_sent)
-{
-        LOAD_ECHOD("--rate", "10", "-d", "10", "--json");
-        expect_status(0);
-        expect_json("l['count'] == 5 and r['unsent'] == 0");
-}
-
-Test(echoc_load, a_stall_is_not_hidden_when_there_is_a_rate)
-{
-        struct crooked_server *server = crooked_start(TRICK_DELAY, 640, 1000);
-
-        RUN_ECHOC(&outcome, "--load", "--rate", "100", "-t", "2", "--json", "127.0.0.1",
-                  crooked_port(server));
-        crooked_stop(server);
-        expect_status(0);
-        /* One message waited for a second, and a hundred were due behind it meanwhile. */
-        expect_json("l['max'] >= 990000000 and l['p90'] >= 500000000");
-}
-
 /* Loads from a terminal with so many columns, in a locale. */
 static void load_from_terminal(unsigned n_columns, const char *locale, const char *options,
                                const char *port)
@@ -204,12 +178,6 @@ Test(echoc_load, a_terminal_without_utf_8_gets_ascii_only)
         expect_out("^  < +[0-9.]+ .?s +[0-9.]+ % #");
         for (const char *c = outcome.out; *c; c++)
                 cr_assert_lt((unsigned char)*c, 0x80, "%s", outcome.out);
-}
-
-Test(echoc_load, the_heading_tells_a_rate_as_it_was_given)
-{
-        LOAD_ECHOD("--rate", "1234567");
-        expect_out(", depth: 1, 1234567 messages a second, 0.5 s\\.$");
 }
 
 Test(echoc_load, lost_bytes_are_told)

@@ -123,3 +123,15 @@ Test(histogram, ranges_side_by_side_hold_every_value_once)
         }
         cr_assert_eq(n, histogram_count(histogram));
 }
+
+Test(histogram, many_of_a_value_are_as_good_as_one_after_the_other)
+{
+        histogram_add(histogram, 5);
+        histogram_add_many(histogram, 1000, 3);
+        histogram_add_many(histogram, 7, 0);
+        cr_assert_eq(histogram_count(histogram), 4);
+        cr_assert_eq(histogram_quantile(histogram, 0.25), 5);
+        cr_assert_eq(histogram_quantile(histogram, 0.5), 1000);
+        cr_assert_float_eq(histogram_mean(histogram), 751.25, 1e-9);
+        cr_assert_float_eq(histogram_deviation(histogram), 430.848, 0.001);
+}
