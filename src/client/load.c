@@ -5,8 +5,8 @@
  *  3. When all are DONE, on_change() closes the handles, and the results are merged and printed.
  *
  * What can go wrong:
- *  - not all connect within OPENING_S: it begins with those that have;
- *  - none ever connects: exit status 2;
+ *  - not all connect within OPENING_S: it begins with those that have, or ends if none is open;
+ *  - none was ever open: exit status 2, and no result;
  *  - not everything is back DRAIN_S after the stop: what is missing is lost;
  *  - an interrupt: as if the time were over; while they connect it is over before it has begun;
  *  - a second one: as if DRAIN_S were.
@@ -190,11 +190,28 @@ static void on_progress(void *user)
         alarm_set(&load->progress, now_ns + NS_PER_S);
 }
 
+static bool is_any_open(const struct load *load)
+{
+        struct load_totals now = add_up(load);
+
+        return now.n_opened > now.n_closed;
+}
+
+/* As if its time were over at once: those that have not connected count. */
+static void give_up(struct load *load)
+{
+        go(load);
+        stop(load);
+        command_all(load, load_thread_quit);
+}
+
 static void on_deadline(void *user)
 {
         struct load *load = user;
 
-        if (load->phase == LOAD_OPENING)
+        if (load->phase == LOAD_OPENING && !is_any_open(load))
+                give_up(load);
+        else if (load->phase == LOAD_OPENING)
                 go(load);
         else if (load->phase == LOAD_RUNNING)
                 stop(load);

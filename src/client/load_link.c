@@ -278,6 +278,7 @@ static void account(struct load_link *link)
         struct load_context *context = link->context;
         uint64_t n_under_way = link->messages.n_sent - link->messages.n_passed;
 
+        load_count(&context->counters.n_closed, link->is_open ? 1 : 0);
         link->verifier.n_sent = MIN(link->verifier.n_sent, link->link.n_sent);
         verifier_finish(&link->verifier);
         load_count(&context->counters.n_over, n_under_way);

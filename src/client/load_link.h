@@ -30,6 +30,7 @@ typedef _Atomic uint64_t load_counter;
 
 struct load_counters {
         load_counter n_opened;   /* connections that were up */
+        load_counter n_closed;   /* and are no more */
         load_counter n_sent;     /* messages, or with --connect connections opened */
         load_counter n_received; /* back in full */
         load_counter n_over;     /* under way no more: they came, whole or not, or never will */

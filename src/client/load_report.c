@@ -33,6 +33,7 @@ static const struct {
 void load_totals_add(struct load_totals *totals, const struct load_counters *counters)
 {
         totals->n_opened += load_read(&counters->n_opened);
+        totals->n_closed += load_read(&counters->n_closed);
         totals->n_sent += load_read(&counters->n_sent);
         totals->n_received += load_read(&counters->n_received);
         totals->n_over += load_read(&counters->n_over);

@@ -10,7 +10,7 @@
 #include "load_link.h"
 
 struct load_totals {
-        uint64_t n_opened, n_sent, n_received, n_over, n_bytes, n_unsent;
+        uint64_t n_opened, n_closed, n_sent, n_received, n_over, n_bytes, n_unsent;
         uint64_t errors[N_LOAD_ERRORS];
         uint64_t faults[N_FAULT_KINDS];
 };

@@ -32,11 +32,22 @@ struct crooked_server {
         uint64_t from, to; /* offsets */
         uint64_t length;
         int listener, stop[2];
+        int waiting; /* a client that nobody accepts, or -1 */
         char port[8];
         pthread_t thread;
         struct peer *peers[PEERS_MAX];
         size_t n_peers;
 };
+
+/* Leaves room for one client, and takes it. */
+static int fill_queue(int listener, const struct sockaddr_in *address)
+{
+        int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        cr_assert_eq(listen(listener, 0), 0);
+        cr_assert_eq(connect(client, (const struct sockaddr *)address, sizeof(*address)), 0);
+        return client;
+}
 
 static void open_listener(struct crooked_server *server)
 {
@@ -50,6 +61,8 @@ static void open_listener(struct crooked_server *server)
         cr_assert_eq(bind(server->listener, (struct sockaddr *)&address, length), 0);
         cr_assert_eq(listen(server->listener, 128), 0);
         cr_assert_eq(getsockname(server->listener, (struct sockaddr *)&address, &length), 0);
+        if (server->trick == TRICK_FULL)
+                server->waiting = fill_queue(server->listener, &address);
         snprintf(server->port, sizeof(server->port), "%u", ntohs(address.sin_port));
 }
 
@@ -265,7 +278,7 @@ static bool accepts(const struct crooked_server *server)
                 for (size_t i = 0; i < server->n_peers; i++)
                         if (server->peers[i]->descriptor >= 0)
                                 return false;
-        return server->trick != TRICK_DEAF;
+        return server->trick != TRICK_DEAF && server->trick != TRICK_FULL;
 }
 
 static struct pollfd pollfd_of(const struct crooked_server *server, const struct peer *peer)
@@ -304,6 +317,7 @@ static struct crooked_server *new_server(enum trick trick)
 
         cr_assert_not_null(server);
         server->trick = trick;
+        server->waiting = -1;
         return server;
 }
 
@@ -347,6 +361,8 @@ void crooked_stop(struct crooked_server *server)
                         close(server->peers[i]->descriptor);
                 free(server->peers[i]);
         }
+        if (server->waiting >= 0)
+                close(server->waiting);
         close(server->stop[0]);
         stop_listening(server);
         free(server);

@@ -23,6 +23,7 @@ enum trick {
         TRICK_TAIL,          /* so many bytes come again when the client has half-closed */
         TRICK_CLING,         /* the same, but it never closes, on all connections */
         TRICK_DEAF,          /* nobody accepts */
+        TRICK_FULL,          /* nor is there room for one who waits for that */
         TRICK_ONE_AT_A_TIME, /* nobody is accepted until the one before has gone */
         TRICK_LEAVE,         /* no further connection is accepted */
 };

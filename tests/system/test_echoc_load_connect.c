@@ -67,6 +67,18 @@ Test(echoc_load_connect, no_connection_is_status_2)
         expect_status(2);
 }
 
+Test(echoc_load_connect, a_load_ends_when_nobody_can_be_connected)
+{
+        struct crooked_server *server = crooked_start(TRICK_FULL, 0, 0);
+
+        RUN_ECHOC(&outcome, "--load", "-n", "100", "-t", "3600", "--json", "127.0.0.1",
+                  crooked_port(server));
+        crooked_stop(server);
+        expect_status(2);
+        cr_assert_str_empty(outcome.out);
+        expect_err("^echoc: 127\\.0\\.0\\.1 port [0-9]+: connection timed out$");
+}
+
 Test(echoc_load_connect, what_came_back_before_the_server_went_away_is_told)
 {
         struct crooked_server *server = crooked_start(TRICK_LEAVE, 0, 0);
