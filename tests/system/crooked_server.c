@@ -98,19 +98,30 @@ static void put_kept(struct peer *to, struct peer *from)
         from->n_kept = 0;
 }
 
-static void flush(struct peer *peer)
+static void send_out(struct peer *peer, int flags)
 {
         if (peer->descriptor >= 0)
-                (void)!send(peer->descriptor, peer->out, peer->n_out, MSG_NOSIGNAL);
+                (void)!send(peer->descriptor, peer->out, peer->n_out, MSG_NOSIGNAL | flags);
         peer->n_out = 0;
 }
 
+static void flush(struct peer *peer)
+{
+        send_out(peer, 0);
+}
+
+/*
+ * The end leaves with the last bytes, however long this thread may be kept from going on: a client
+ * that sent something in between would be reset instead.
+ */
 static void hang_up(struct peer *peer, bool with_reset)
 {
-        flush(peer);
+        send_out(peer, with_reset ? 0 : MSG_MORE);
         if (with_reset)
                 setsockopt(peer->descriptor, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
                            sizeof(struct linger));
+        else
+                shutdown(peer->descriptor, SHUT_WR);
         close(peer->descriptor);
         peer->descriptor = -1;
 }
@@ -176,9 +187,11 @@ static void play(struct crooked_server *server, struct peer *peer, uint8_t byte)
                         keep(peer, byte);
                 put(peer, &byte, 1);
                 break;
-        case TRICK_DELAY:
-                if (offset == server->from)
+        case TRICK_DELAY: /* not of what has come together with it, but before it */
+                if (offset == server->from) {
+                        flush(peer);
                         wait_ms(server->length);
+                }
                 put(peer, &byte, 1);
                 break;
         case TRICK_RESET:

@@ -59,22 +59,35 @@ pid_t command_start(const char *const arguments[])
         return spawn(arguments, STDERR_FILENO);
 }
 
-/* SIGINT, so many times, with time in between to take notice. */
-static void interrupt(pid_t pid, void *n)
+/* What echoc does not write for so long is waited for, after which there is a SIGINT. */
+struct patience {
+        int ms;
+        uint64_t deadline;
+};
+
+/* More of the standard output; false: there is no more. */
+static bool read_on(struct outcome *outcome, int descriptor, pid_t pid, struct patience patience)
 {
-        for (unsigned i = 0; i < *(unsigned *)n; i++) {
-                if (i > 0)
-                        usleep(300000);
+        struct pollfd readable = {.fd = descriptor, .events = POLLIN};
+        size_t length = strlen(outcome->out);
+        ssize_t n;
+
+        while (poll(&readable, 1, patience.ms) == 0) {
+                cr_assert(patience.ms < PATIENCE_MS && now_ms() < patience.deadline,
+                          "it hangs:\n%s", outcome->out);
                 kill(pid, SIGINT);
         }
+        n = read(descriptor, outcome->out + length, sizeof(outcome->out) - length - 1);
+        return n > 0;
 }
 
-void command_when(struct outcome *ret_outcome, const char *needle,
-                  void (*act)(pid_t pid, void *user), void *user, const char *const arguments[])
+/* `ms`: the patience after the action. */
+static void run_and_act(struct outcome *ret_outcome, const char *needle,
+                        void (*act)(pid_t pid, void *user), void *user, int ms,
+                        const char *const arguments[])
 {
+        struct patience patience = {PATIENCE_MS, 0};
         bool has_acted = false;
-        size_t length = 0;
-        ssize_t n = 1;
         int ends[2], status;
         pid_t pid;
 
@@ -82,16 +95,12 @@ void command_when(struct outcome *ret_outcome, const char *needle,
         cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
         pid = spawn(arguments, ends[1]);
         close(ends[1]);
-        while (n > 0) {
-                struct pollfd readable = {.fd = ends[0], .events = POLLIN};
-
-                cr_assert_gt(poll(&readable, 1, PATIENCE_MS), 0, "it hangs:\n%s", ret_outcome->out);
-                n = read(ends[0], ret_outcome->out + length, sizeof(ret_outcome->out) - length - 1);
-                length += n > 0 ? (size_t)n : 0;
-                if (!has_acted && strstr(ret_outcome->out, needle)) {
-                        has_acted = true;
-                        act(pid, user);
-                }
+        while (read_on(ret_outcome, ends[0], pid, patience)) {
+                if (has_acted || !strstr(ret_outcome->out, needle))
+                        continue;
+                has_acted = true;
+                act(pid, user);
+                patience = (struct patience){ms, now_ms() + PATIENCE_MS};
         }
         close(ends[0]);
         cr_assert_eq(waitpid(pid, &status, 0), pid);
@@ -99,8 +108,32 @@ void command_when(struct outcome *ret_outcome, const char *needle,
         ret_outcome->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-void command_interrupt(struct outcome *ret_outcome, const char *needle, unsigned n_interrupts,
+void command_when(struct outcome *ret_outcome, const char *needle,
+                  void (*act)(pid_t pid, void *user), void *user, const char *const arguments[])
+{
+        run_and_act(ret_outcome, needle, act, user, PATIENCE_MS, arguments);
+}
+
+static void interrupt(pid_t pid, void *user)
+{
+        (void)user;
+        kill(pid, SIGINT);
+}
+
+/*
+ * For how long nothing may come after a SIGINT before there is a further one. Two that echoc finds
+ * at once are one to it, so who is impatient goes on. And ThreadSanitizer's runtime may, seldom,
+ * keep a signal to itself that comes while a thread is about to wait.
+ */
+static int pause_ms(bool is_impatient)
+{
+        if (is_impatient)
+                return 300;
+        return daemon_is_sanitized() ? 10000 : PATIENCE_MS;
+}
+
+void command_interrupt(struct outcome *ret_outcome, const char *needle, bool is_impatient,
                        const char *const arguments[])
 {
-        command_when(ret_outcome, needle, interrupt, &n_interrupts, arguments);
+        run_and_act(ret_outcome, needle, interrupt, NULL, pause_ms(is_impatient), arguments);
 }

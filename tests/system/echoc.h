@@ -2,6 +2,7 @@
 
 /* echoc as a black box: the binary that the environment variable ECHOC names. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,16 +25,17 @@ void command_when(struct outcome *ret_outcome, const char *needle,
         command_when(outcome, needle, act, user,    \
                      (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
 
-/* What is done is to send SIGINT, as Ctrl-C does, so many times. */
-void command_interrupt(struct outcome *ret_outcome, const char *needle, unsigned n_interrupts,
+/* What is done is to send SIGINT, as Ctrl-C does, once, or if impatient again and again until it
+ * ends. */
+void command_interrupt(struct outcome *ret_outcome, const char *needle, bool is_impatient,
                        const char *const arguments[]);
 
-#define INTERRUPT_ECHOC(outcome, needle, ...) \
-        command_interrupt(outcome, needle, 1, \
+#define INTERRUPT_ECHOC(outcome, needle, ...)     \
+        command_interrupt(outcome, needle, false, \
                           (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
 
-#define INTERRUPT_ECHOC_TWICE(outcome, needle, ...) \
-        command_interrupt(outcome, needle, 2,       \
+#define INTERRUPT_ECHOC_IMPATIENTLY(outcome, needle, ...) \
+        command_interrupt(outcome, needle, true,          \
                           (const char *const[]){command_echoc(), ##__VA_ARGS__, NULL})
 
 /* Starts it and does not wait. Both its outputs go to where the test's standard error goes; its

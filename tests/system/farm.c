@@ -167,7 +167,7 @@ static void start_haproxy(void)
         setenv("HAPROXY_ADMIN", scratch_path("admin.sock"), 1);
         setenv("HAPROXY_MAXCONN", "1000", 1);
         /* A check that asks must have its answer in that time, too. */
-        setenv("HAPROXY_CHECK", farm.health_ports[0] > 0 ? "300ms" : "20ms", 1);
+        setenv("HAPROXY_CHECK", farm.health_ports[0] > 0 ? "500ms" : "100ms", 1);
         farm.haproxy = farm_spawn(scratch_path("haproxy.log"),
                                   (const char *const[]){HAPROXY, "-db", "-f", configuration, NULL});
         farm_administer("show info");

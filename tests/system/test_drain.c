@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -31,6 +32,16 @@ static void begin_drain(struct daemon *daemon, int number)
 {
         daemon_signal(daemon, number);
         daemon_await_log(daemon, "no longer accepting");
+}
+
+/* Until SIGCONT. */
+static void stop_for_a_while(const struct daemon *daemon)
+{
+        int status;
+
+        daemon_signal(daemon, SIGSTOP);
+        cr_assert_eq(waitpid(daemon->pid, &status, WUNTRACED), daemon->pid);
+        cr_assert(WIFSTOPPED(status));
 }
 
 Test(drain, term_without_connections_exits_0_at_once)
@@ -91,8 +102,9 @@ Test(drain, clients_that_are_stuck_are_reset_too)
 {
         struct daemon *daemon = DAEMON("-o", "drain_timeout = 0.2; write_timeout = 0;");
         int client = connect_narrow(daemon->port);
+        uint64_t sent = 0;
 
-        client_fill(client, QUIET_MS);
+        fill_until_pending(daemon, &client, &sent, 1);
         daemon_signal(daemon, SIGTERM);
         client_expect_reset(client);
         assert_exits_0(daemon);
@@ -132,7 +144,7 @@ Test(drain, a_third_signal_does_no_harm)
         int client = client_enter(daemon->port);
 
         begin_drain(daemon, SIGTERM);
-        daemon_signal(daemon, SIGSTOP);
+        stop_for_a_while(daemon);
         daemon_signal(daemon, SIGINT);
         daemon_signal(daemon, SIGTERM);
         daemon_signal(daemon, SIGHUP);
@@ -143,9 +155,13 @@ Test(drain, a_third_signal_does_no_harm)
         close(client);
 }
 
+/* The port is not one that the kernel may give to somebody else as soon as it is free. */
 Test(drain, new_clients_are_refused)
 {
-        struct daemon *daemon = DAEMON("-o", FOREVER);
+        const char *file = scratch_write(
+                "echod.conf", "listeners = ( { address = \"127.0.0.1\"; port = %u; } );\n",
+                free_port());
+        struct daemon *daemon = DAEMON("-c", file, "-o", FOREVER);
         int client = client_enter(daemon->port);
 
         begin_drain(daemon, SIGTERM);
@@ -160,7 +176,7 @@ Test(drain, clients_in_the_queue_are_served)
         struct daemon *daemon = DAEMON("-o", FOREVER);
         int clients[N_QUEUED];
 
-        daemon_signal(daemon, SIGSTOP);
+        stop_for_a_while(daemon);
         for (unsigned i = 0; i < N_QUEUED; i++) {
                 clients[i] = client_connect(daemon->port);
                 client_send(clients[i], "q", 1);
@@ -180,8 +196,9 @@ Test(drain, what_is_pending_for_a_slow_reader_arrives_whole)
 {
         struct daemon *daemon = DAEMON("-o", FOREVER, "-o", "write_timeout = 0;");
         int client = connect_narrow(daemon->port);
-        uint64_t sent = client_fill(client, QUIET_MS);
+        uint64_t sent = 0;
 
+        fill_until_pending(daemon, &client, &sent, 1);
         client_half_close(client);
         begin_drain(daemon, SIGTERM);
         client_receive_pattern(client, 0, sent);
@@ -210,12 +227,17 @@ Test(drain, a_reload_meanwhile_does_no_harm)
         close(client);
 }
 
+/* Whoever comes while the daemon is stopped is idle from the drain on, and not before it. */
 Test(drain, idle_timeout_still_ends_a_silent_connection)
 {
         struct daemon *daemon = DAEMON("-o", FOREVER, "-o", "idle_timeout = 0.5;");
-        int client = client_enter(daemon->port);
+        int client;
 
+        stop_for_a_while(daemon);
+        client = client_connect(daemon->port);
         daemon_signal(daemon, SIGTERM);
+        daemon_signal(daemon, SIGCONT);
+        daemon_await_log(daemon, "waiting 3600.000 s for 1 connections");
         client_expect_eof(client);
         assert_exits_0(daemon);
         close(client);

@@ -105,7 +105,7 @@ Test(echoc_hold, a_connection_that_echoes_no_more_is_told)
 
 Test(echoc_hold, wrong_bytes_at_the_end_are_told)
 {
-        hold_three(TRICK_CORRUPT, 70, 2, "2");
+        hold_three(TRICK_CORRUPT, 70, 2, "4");
         expect_status(1);
         expect_out("^connection 0: offset 70: 2 bytes corrupted after [0-9.]+ s$");
         expect_out("^3 opened, .* 2 still echo, 1 lost: 1 wrong bytes$");
@@ -121,7 +121,7 @@ Test(echoc_hold, bytes_behind_the_last_answer_are_told)
 
 Test(echoc_hold, they_are_told_although_the_server_does_not_close)
 {
-        hold_three(TRICK_CLING, 64, 2, "0.5");
+        hold_three(TRICK_CLING, 64, 2, "4");
         expect_status(1);
         expect_out("^connection 0: offset 128: duplicated: bytes from offset 64 on came again");
         expect_out("^3 opened, held for [0-9.]+ s, 2 still echo, 1 lost: 1 wrong bytes$");
@@ -129,7 +129,7 @@ Test(echoc_hold, they_are_told_although_the_server_does_not_close)
 
 Test(echoc_hold, an_answer_that_is_not_complete_is_none)
 {
-        hold_three(TRICK_DROP, 127, 1, "2");
+        hold_three(TRICK_DROP, 127, 1, "4");
         expect_status(1);
         expect_out("^3 opened, .* 2 still echo, 1 lost: 1 no answer$");
 }

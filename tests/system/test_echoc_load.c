@@ -13,13 +13,16 @@
 
 TestSuite(echoc_load, .init = scratch_make, .fini = scratch_remove);
 
-/* Loads a fresh echod with these options beyond a time of half a second. */
-#define LOAD_ECHOD(...)                                                              \
-        do {                                                                         \
-                struct daemon *daemon = DAEMON();                                    \
-                RUN_ECHOC(&outcome, "--load", "-t", "0.5", __VA_ARGS__, "127.0.0.1", \
-                          port_text(daemon->port));                                  \
-                daemon_stop(daemon);                                                 \
+/* For how long there is load: only a machine that stands still gets next to nothing done in it. */
+#define SECONDS "1"
+
+/* Loads a fresh echod with these options beyond the time. */
+#define LOAD_ECHOD(...)                                                                \
+        do {                                                                           \
+                struct daemon *daemon = DAEMON();                                      \
+                RUN_ECHOC(&outcome, "--load", "-t", SECONDS, __VA_ARGS__, "127.0.0.1", \
+                          port_text(daemon->port));                                    \
+                daemon_stop(daemon);                                                   \
         } while (0)
 
 /* Two connections with a pipeline of four; the trick is played on the first one. */
@@ -27,7 +30,7 @@ static void load_crooked(enum trick trick, uint64_t offset, uint64_t length)
 {
         struct crooked_server *server = crooked_start(trick, offset, length);
 
-        RUN_ECHOC(&outcome, "--load", "--seed", "1", "-n", "2", "-d", "4", "-t", "0.5", "--json",
+        RUN_ECHOC(&outcome, "--load", "--seed", "1", "-n", "2", "-d", "4", "-t", SECONDS, "--json",
                   "127.0.0.1", crooked_port(server));
         crooked_stop(server);
 }
@@ -37,7 +40,7 @@ Test(echoc_load, says_how_many_and_how_fast)
         LOAD_ECHOD("-n", "4");
         expect_status(0);
         expect_out(
-                "^LOAD 127\\.0\\.0\\.1 port [0-9]+: connections: 4, size: 64, depth: 1, 0.5 s\\.$");
+                "^LOAD 127\\.0\\.0\\.1 port [0-9]+: connections: 4, size: 64, depth: 1, 1 s\\.$");
         expect_out("^messages    [1-9][0-9]*, [0-9.]+/s$");
         expect_out("^bytes       [1-9][0-9]*, [0-9.]+ MiB/s$");
         expect_out("^latency     p50 [0-9.]+ .*s, p90 [0-9.]+ .*p99.9 [0-9.]+ .*max [0-9.]+ ");
@@ -51,7 +54,7 @@ Test(echoc_load, json_is_one_object_that_others_can_read)
         expect_status(0);
         cr_assert_eq(count_text(outcome.out, "\n"), 1);
         expect_json("r['kind'] == 'messages' and r['connections'] == 3 and r['depth'] == 5");
-        expect_json("r['messages'] > 0 and r['bytes'] > 0 and r['seconds'] >= 0.5");
+        expect_json("r['messages'] > 0 and r['bytes'] > 0 and r['seconds'] >= 1");
         expect_json("0 < l['min'] <= l['p50'] <= l['p90'] <= l['p99'] <= l['p99_9'] <= l['max']");
         expect_json("l['count'] >= r['messages'] and sum(e.values()) == 0");
         expect_out("\"kind\": \"messages\", \"host\": \"127\\.0\\.0\\.1\", \"port\": ");
@@ -193,7 +196,7 @@ Test(echoc_load, a_missing_end_is_told_with_its_offset)
 {
         struct crooked_server *server = crooked_start(TRICK_DROP, 100, 28);
 
-        RUN_ECHOC(&outcome, "--load", "--seed", "1", "-t", "0.2", "--json", "127.0.0.1",
+        RUN_ECHOC(&outcome, "--load", "--seed", "1", "-t", SECONDS, "--json", "127.0.0.1",
                   crooked_port(server));
         crooked_stop(server);
         expect_status(1);
@@ -276,12 +279,13 @@ Test(echoc_load, a_message_that_is_whole_has_come_back_whatever_came_with_it)
         expect_json("e['duplicated'] == 1 and sum(e.values()) == 1 and l['count'] == 20");
 }
 
+/* In the midst of a message: at the end of one nothing might be under way behind it. */
 Test(echoc_load, a_reset_is_counted_and_the_others_go_on)
 {
-        load_crooked(TRICK_RESET, 640, 0);
+        load_crooked(TRICK_RESET, 650, 0);
         expect_status(1);
         expect_json(
-                "e['reset'] == 1 and e['unanswered'] > 0 and e['lost'] <= 1 and r['messages'] > 10");
+                "e['reset'] == 1 and e['unanswered'] > 0 and e['lost'] == 1 and r['messages'] > 10");
 }
 
 Test(echoc_load, an_early_end_is_counted)

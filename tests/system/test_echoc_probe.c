@@ -120,10 +120,10 @@ Test(echoc_probe, what_is_under_way_at_an_interrupt_is_not_lost)
 
 Test(echoc_probe, a_lost_byte_is_told_with_its_offset)
 {
-        probe(TRICK_DROP, 70, 1, "2");
+        probe(TRICK_DROP, 70, 1, "4");
         expect_status(1);
         expect_out("^seq=2: offset 70: 1 byte lost$");
-        expect_out("^seq=2: 63 of 64 bytes within 2 s$");
+        expect_out("^seq=2: 63 of 64 bytes within 4 s$");
         expect_out("^4 sent, 3 received, 25% lost, 0 late, 1 wrong,");
 }
 
@@ -162,7 +162,7 @@ Test(echoc_probe, reordered_bytes_are_told_and_the_message_is_received)
 
 Test(echoc_probe, corrupted_bytes_are_told)
 {
-        probe(TRICK_CORRUPT, 100, 3, "2");
+        probe(TRICK_CORRUPT, 100, 3, "4");
         expect_status(1);
         expect_out("^seq=2: offset 100: 3 bytes corrupted$");
         expect_out("^4 sent, 3 received, 25% lost, 0 late, 1 wrong,");
@@ -186,10 +186,10 @@ Test(echoc_probe, the_seed_is_said_if_not_all_was_good)
 {
         struct crooked_server *server = crooked_start(TRICK_MUTE, 0, 0);
 
-        RUN_ECHOC(&outcome, "-c", "1", "-W", "0.1", "127.0.0.1", crooked_port(server));
+        RUN_ECHOC(&outcome, "-c", "1", "-W", "0.5", "127.0.0.1", crooked_port(server));
         expect_status(1);
         expect_err("^echoc: --seed [0-9]+ sends the same bytes again$");
-        RUN_ECHOC(&outcome, "--seed", "77", "-c", "1", "-W", "0.1", "127.0.0.1",
+        RUN_ECHOC(&outcome, "--seed", "77", "-c", "1", "-W", "0.5", "127.0.0.1",
                   crooked_port(server));
         expect_err("^echoc: --seed 77 sends the same bytes again$");
         crooked_stop(server);

@@ -1,9 +1,13 @@
 /* The figures of a daemon as a table, fetched from its own metrics. */
 
 #include <criterion/criterion.h>
+#include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -11,6 +15,7 @@
 #include "daemon.h"
 #include "echoc_outcome.h"
 #include "page.h"
+#include "port.h"
 
 /* The URL of a page of the daemon's. Valid until the next call. */
 static const char *url(struct daemon *daemon, const char *path)
@@ -54,16 +59,46 @@ Test(echoc_status, says_from_the_second_time_on_how_fast_a_figure_grows)
         daemon_stop(daemon);
 }
 
+/* Runs echoc on a terminal of ten lines, and types Ctrl-C there as soon as it has written `needle`.
+ */
+static void interrupt_on_terminal(const char *needle, const char *url_of_page)
+{
+        const struct winsize size = {.ws_row = 10, .ws_col = 80};
+        bool is_interrupted = false;
+        size_t length = 0;
+        ssize_t n = 1;
+        int terminal, status;
+        pid_t pid = forkpty(&terminal, NULL, NULL, &size);
+
+        cr_assert_geq(pid, 0);
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                execl(command_echoc(), "echoc", "--status", "-i", "0.1", url_of_page, NULL);
+                _exit(127);
+        }
+        outcome = (struct outcome){0};
+        while (n > 0) { /* at its end there is EIO */
+                struct pollfd readable = {.fd = terminal, .events = POLLIN};
+
+                cr_assert_gt(poll(&readable, 1, PATIENCE_MS), 0, "it hangs:\n%s", outcome.out);
+                n = read(terminal, outcome.out + length, sizeof(outcome.out) - length - 1);
+                length += n > 0 ? (size_t)n : 0;
+                if (!is_interrupted && strstr(outcome.out, needle)) {
+                        is_interrupted = true;
+                        cr_assert_eq(write(terminal, "\003", 1), 1);
+                }
+        }
+        close(terminal);
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 Test(echoc_status, is_written_over_on_a_terminal_until_it_is_interrupted)
 {
         struct daemon *daemon = DAEMON("-o", METRICS);
-        char command[512];
 
-        snprintf(command, sizeof(command),
-                 "stty rows 10; exec timeout -s INT 1 '%s' --status -i 0.1 %s", command_echoc(),
-                 url(daemon, "/metrics"));
-        command_run(&outcome, NULL,
-                    (const char *const[]){"script", "-qec", command, "/dev/null", NULL});
+        interrupt_on_terminal("PER SECOND", url(daemon, "/metrics"));
+        expect_status(0);
         cr_assert_geq(count_text(outcome.out, "\033[H\033[J"), 2, "%s", outcome.out);
         cr_assert_geq(count_text(outcome.out, "PER SECOND"), 1, "%s", outcome.out);
         expect_out("^\\.\\.\\. and [0-9]+ more");
@@ -111,14 +146,12 @@ Test(echoc_status, one_who_closes_without_an_answer_is_status_2)
 
 Test(echoc_status, nobody_there_is_status_2)
 {
-        struct daemon *daemon = DAEMON("-o", METRICS);
-        char gone[128];
+        char nowhere[128];
 
-        snprintf(gone, sizeof(gone), "%s", url(daemon, "/metrics"));
-        daemon_stop(daemon);
-        RUN_ECHOC(&outcome, "--status", gone);
+        snprintf(nowhere, sizeof(nowhere), "http://127.0.0.1:%u/metrics", free_port());
+        RUN_ECHOC(&outcome, "--status", nowhere);
         expect_status(2);
-        cr_assert_not_null(strstr(outcome.err, gone), "%s", outcome.err);
+        cr_assert_not_null(strstr(outcome.err, nowhere), "%s", outcome.err);
         cr_assert_str_empty(outcome.out);
 }
 
