@@ -208,11 +208,11 @@ Test(haproxy, one_of_three_that_drains_keeps_its_clients_and_gets_no_more)
         SKIP_WITHOUT_HAPROXY();
         farm_open("idle_timeout = 0;");
         load = start_load(NULL);
+        /* Four each; but two of HAProxy's threads may choose the same server at the same moment. */
         for (unsigned i = 0; i < N_SERVERS; i++)
-                await_statistic(farm.servers[i], "connections", 4);
+                await_at_least(farm.servers[i], "connections", 2);
         daemon_signal(farm.servers[PLAINLY_CHECKED], SIGTERM);
-        /* At that moment there may be a check, too. */
-        cr_assert_geq(await_drain(farm.servers[PLAINLY_CHECKED]), 4);
+        cr_assert_geq(await_drain(farm.servers[PLAINLY_CHECKED]), 2);
         for (unsigned i = 0; i < 6; i++) {
                 clients[i] = client_connect(farm.port);
                 client_echo(clients[i], "served");
