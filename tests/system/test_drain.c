@@ -1,6 +1,8 @@
 /* TERM and INT: from the last accept to the exit status. A handle left open is status 134. */
 
 #include <criterion/criterion.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +44,33 @@ static void stop_for_a_while(const struct daemon *daemon)
         daemon_signal(daemon, SIGSTOP);
         cr_assert_eq(waitpid(daemon->pid, &status, WUNTRACED), daemon->pid);
         cr_assert(WIFSTOPPED(status));
+}
+
+/* How many clients wait to be accepted. */
+static unsigned queue_length(uint16_t port)
+{
+        FILE *file = fopen("/proc/net/tcp", "re");
+        unsigned local, state, length, n = 0;
+        char line[256];
+
+        cr_assert_not_null(file);
+        while (fgets(line, sizeof(line), file))
+                if (sscanf(line, " %*u: %*x:%x %*x:%*x %x %*x:%x", &local, &state, &length) == 3 &&
+                    local == port && state == TCP_LISTEN)
+                        n += length;
+        fclose(file);
+        return n;
+}
+
+/* A client is in the queue a moment after connect(2) is back. */
+static void await_queue(uint16_t port, unsigned n)
+{
+        uint64_t deadline = now_ms() + PATIENCE_MS;
+
+        while (queue_length(port) < n) {
+                cr_assert_lt(now_ms(), deadline, "%u clients wait", queue_length(port));
+                sleep_ms(1);
+        }
 }
 
 Test(drain, term_without_connections_exits_0_at_once)
@@ -181,6 +210,7 @@ Test(drain, clients_in_the_queue_are_served)
                 clients[i] = client_connect(daemon->port);
                 client_send(clients[i], "q", 1);
         }
+        await_queue(daemon->port, N_QUEUED);
         daemon_signal(daemon, SIGTERM);
         daemon_signal(daemon, SIGCONT);
         for (unsigned i = 0; i < N_QUEUED; i++) {
@@ -235,6 +265,7 @@ Test(drain, idle_timeout_still_ends_a_silent_connection)
 
         stop_for_a_while(daemon);
         client = client_connect(daemon->port);
+        await_queue(daemon->port, 1);
         daemon_signal(daemon, SIGTERM);
         daemon_signal(daemon, SIGCONT);
         daemon_await_log(daemon, "waiting 3600.000 s for 1 connections");

@@ -14,7 +14,8 @@
 #include "echoc_outcome.h"
 #include "port.h"
 
-/* Three connections; the trick is played on the first. A message has 64 bytes. */
+/* Three connections; the trick is played on the first that the kernel has ready for the server,
+ * which need not be the first that was begun. A message has 64 bytes. */
 static void hold_three(enum trick trick, uint64_t offset, uint64_t length, const char *timeout)
 {
         struct crooked_server *server = crooked_start(trick, offset, length);
@@ -91,7 +92,7 @@ Test(echoc_hold, a_reset_is_told_and_the_others_go_on)
 {
         hold_three(TRICK_RESET, 64, 0, "20");
         expect_status(1);
-        expect_out("^connection 0: connection reset by peer after [0-9.]+ s$");
+        expect_out("^connection [0-2]: connection reset by peer after [0-9.]+ s$");
         expect_out("^3 opened, .* 2 still echo, 1 lost: 1 reset$");
 }
 
@@ -107,7 +108,7 @@ Test(echoc_hold, wrong_bytes_at_the_end_are_told)
 {
         hold_three(TRICK_CORRUPT, 70, 2, "4");
         expect_status(1);
-        expect_out("^connection 0: offset 70: 2 bytes corrupted after [0-9.]+ s$");
+        expect_out("^connection [0-2]: offset 70: 2 bytes corrupted after [0-9.]+ s$");
         expect_out("^3 opened, .* 2 still echo, 1 lost: 1 wrong bytes$");
 }
 
@@ -115,7 +116,7 @@ Test(echoc_hold, bytes_behind_the_last_answer_are_told)
 {
         hold_three(TRICK_TAIL, 64, 2, "20");
         expect_status(1);
-        expect_out("^connection 0: offset 128: duplicated: bytes from offset 64 on came again");
+        expect_out("^connection [0-2]: offset 128: duplicated: bytes from offset 64 on came again");
         expect_out("^3 opened, .* 2 still echo, 1 lost: 1 wrong bytes$");
 }
 
@@ -123,7 +124,7 @@ Test(echoc_hold, they_are_told_although_the_server_does_not_close)
 {
         hold_three(TRICK_CLING, 64, 2, "4");
         expect_status(1);
-        expect_out("^connection 0: offset 128: duplicated: bytes from offset 64 on came again");
+        expect_out("^connection [0-2]: offset 128: duplicated: bytes from offset 64 on came again");
         expect_out("^3 opened, held for [0-9.]+ s, 2 still echo, 1 lost: 1 wrong bytes$");
 }
 

@@ -46,18 +46,30 @@ Test(echoc_load_rate, a_stall_is_not_hidden_when_there_is_a_rate)
         expect_json("l['max'] >= 990000000 and l['p90'] >= 500000000");
 }
 
-/* Two each, the last one some time before the end. */
-Test(echoc_load_rate, every_connection_has_its_share_whichever_thread_it_is_of)
+/* Of three connections, how many had two messages, the last one some time before the end. */
+static unsigned n_with_their_share(void)
 {
         struct daemon *daemon = DAEMON("-o", "log_connections = true;");
+        unsigned n;
 
         RUN_ECHOC(&outcome, "--load", "-n", "3", "--threads", "2", "--rate", "3", "-t", "1.95",
                   "127.0.0.1", port_text(daemon->port));
         expect_status(0);
         daemon_signal(daemon, SIGTERM);
         cr_assert_eq(daemon_await_exit(daemon), 0);
-        cr_assert_eq(daemon_count_log(daemon, " in=128 "), 3, "%s", daemon->log);
+        n = daemon_count_log(daemon, " in=128 ");
         daemon_free(daemon);
+        return n;
+}
+
+/* A busy machine may not come to the last message in time, but not three times. */
+Test(echoc_load_rate, every_connection_has_its_share_whichever_thread_it_is_of)
+{
+        unsigned n = 0;
+
+        for (int attempt = 0; attempt < 3 && n < 3; attempt++)
+                n = n_with_their_share();
+        cr_assert_eq(n, 3, "%u connections have their share", n);
 }
 
 /* It goes on sending and reading, nothing is lost, and none of them is forgotten. */
@@ -85,12 +97,13 @@ Test(echoc_load_rate, a_rate_that_nobody_keeps_can_be_interrupted)
         daemon_stop(daemon);
 }
 
-/* Two on each; the first connection ends with its first one. */
+/* Two on each, the last one a while before the end; the first connection ends with its first one.
+ */
 Test(echoc_load_rate, what_a_dead_connection_cannot_send_is_behind)
 {
         struct crooked_server *server = crooked_start(TRICK_RESET, 10, 0);
 
-        RUN_ECHOC(&outcome, "--load", "--json", "--rate", "2", "-n", "2", "-t", "1.9", "-d", "10",
+        RUN_ECHOC(&outcome, "--load", "--json", "--rate", "1", "-n", "2", "-t", "3.9", "-d", "10",
                   "127.0.0.1", crooked_port(server));
         crooked_stop(server);
         expect_status(1);
